@@ -1,0 +1,145 @@
+// The VM's state, in one struct: nothing of it lives outside, so that any native thread may own it.
+//
+// Layers inside vm, from the ground up: platform, object, heap, symbol, class, process, primitives, interpreter.
+#ifndef BATON_VM_VM_H
+#define BATON_VM_VM_H
+
+#include "vm/heap.h"
+#include "vm/layouts.h"
+
+typedef struct VM VM;
+
+// --- primitives
+//
+// A plain primitive gets the address of the receiver; arguments follow it. It answers the result, or OOP_NONE after setting
+// vm->failure. It never collects: when an allocation answers OOP_NONE it answers primitive_fail(vm, FAIL_NEEDS_COLLECTION) before it
+// has changed anything, and is run again after a collection (args then hold the moved oops).
+typedef Oop (*PlainPrimitive)(VM *vm, Oop *args);
+
+typedef enum {
+#define REASON(name, text) FAIL_##name,
+#include "vm/reasons.def"
+#undef REASON
+  FAIL_LIMIT
+} FailureReason;
+
+typedef struct {
+  const char *name;  // as in <primitive: #name>
+  int arguments;     // besides the receiver; -1: any
+  PlainPrimitive plain;
+} PrimitiveEntry;
+
+// --- selectors the VM sends or tests
+typedef enum {
+#define SELECTOR(name, text) SELECTOR_##name,
+#include "vm/selectors.def"
+#undef SELECTOR
+  SELECTOR_LIMIT
+} KnownSelector;
+
+enum { GLOBAL_CACHE_SIZE = 4096 };  // a power of two
+
+typedef struct {
+  uint32_t class_index;
+  Oop selector;
+  Oop method;
+} GlobalCacheEntry;
+
+typedef struct SymbolTable SymbolTable;
+typedef struct Scheduler Scheduler;
+
+struct VM {
+  Heap *heap;
+  // the running process, valid at safepoints (the interpreter keeps ip and fp in registers between them)
+  Oop process;            // the active Process
+  Oop *stack_base;        // first word of its stack's body
+  Oop *stack_limit;       // a frame may not reach beyond; 0 when the next method entry must be a safepoint
+  Oop *stack_end;         // the true limit
+  Oop *fp;
+  const uint32_t *ip;
+  FailureReason failure;
+  uint64_t needed_bytes;  // with FAIL_NEEDS_COLLECTION
+  Oop *class_table;       // classes by index; OOP_NIL where free
+  uint32_t class_count;   // indexes in use, plus one
+  uint32_t class_capacity;
+  SymbolTable *symbols;
+  Oop selectors[SELECTOR_LIMIT];
+  Oop reasons[FAIL_LIMIT];  // symbols
+  Oop smalltalk;            // the SystemDictionary
+  Oop processor;            // the ProcessorScheduler
+  Oop timers;               // Array used as a heap by wakeTime
+  Oop timer_count;
+  Oop character_symbols;    // Array of the 256 one-character symbols, or nil
+  const PrimitiveEntry **primitives;
+  uint32_t primitive_count;
+  GlobalCacheEntry *global_cache;
+  _Atomic uint32_t attention;  // bits that ask the owner to look up at the next safepoint
+  Scheduler *scheduler;
+  // command line
+  int argument_count;
+  char **arguments;  // those after the script or image
+  char *program;     // argv[0]
+  int exit_code;
+  bool exiting;
+  size_t max_stack_words;
+  void *image_services;  // what the image layer hangs here for its primitives
+};
+
+enum { ATTENTION_INTERRUPT = 1, ATTENTION_TIMER = 2, ATTENTION_PREEMPT = 4, ATTENTION_COLLECT = 8 };
+
+static inline Oop primitive_fail(VM *vm, FailureReason reason) {
+  vm->failure = reason;
+  return OOP_NONE;
+}
+// When heap_allocate answered OOP_NONE.
+static inline Oop primitive_needs_collection(VM *vm) {
+  vm->needed_bytes = heap_shortage(vm->heap);
+  return primitive_fail(vm, FAIL_NEEDS_COLLECTION);
+}
+
+// Adds primitives to the table (each folder registers its own); names must be new. Index by name: -1 if there is none.
+void primitives_register(VM *vm, const PrimitiveEntry *entries, size_t count);
+int primitives_index(const VM *vm, const char *name, size_t length);
+
+// --- symbols (vm/symbol.c): the table is owned by the VM; symbols live in old space
+Oop symbol_intern(VM *vm, const char *utf8, size_t length);  // OOP_NONE: needs collection
+Oop symbol_find(VM *vm, const char *utf8, size_t length);    // OOP_NONE: no such symbol
+void symbol_table_rebuild_add(VM *vm, Oop symbol);           // image loading: enters an existing symbol
+void symbol_each(VM *vm, void (*visit)(void *context, Oop *symbol), void *context);
+int symbol_argument_count(Oop symbol);                       // as a selector: colons, or 1 for a binary one
+Oop string_from_utf8(VM *vm, const char *utf8, size_t length);      // a new String or WideString; OOP_NONE: needs collection
+Oop string_from_utf8_old(VM *vm, const char *utf8, size_t length);  // the same in old space
+// A string's text as UTF-8 in malloced memory, NUL-terminated; NULL if o is no string.
+char *string_to_utf8(Oop o, size_t *length);
+
+// --- classes (vm/class.c)
+static inline Oop class_at(const VM *vm, uint32_t index) { return vm->class_table[index]; }
+static inline Oop class_of(const VM *vm, Oop o) { return vm->class_table[class_index_of(o)]; }
+uint32_t class_register(VM *vm, Oop behavior);               // gives it the next class index, stored in its `index` slot
+Oop class_lookup(VM *vm, Oop behavior, Oop selector);        // the method, or OOP_NONE; walks the superclasses
+Oop method_dictionary_at(Oop dictionary, Oop selector);      // OOP_NONE if absent
+bool method_dictionary_put(VM *vm, Oop dictionary, Oop selector, Oop method);  // false: needs collection
+bool method_dictionary_remove(VM *vm, Oop dictionary, Oop selector);           // false if it was not there
+Oop method_dictionary_new(VM *vm, size_t capacity);
+Oop global_binding(VM *vm, const char *name, size_t length); // the Binding in Smalltalk, or OOP_NONE
+Oop global_define(VM *vm, const char *name, size_t length, Oop value);  // makes or changes it; answers the Binding; OOP_NONE: needs collection
+void caches_flush(VM *vm);                                   // all inline caches and the global cache
+void caches_flush_selector(VM *vm, Oop selector);
+
+// --- the VM
+typedef struct {
+  size_t eden_bytes, max_heap_bytes, max_stack_words;
+} VMOptions;
+VM *vm_new(const VMOptions *options);  // an empty VM: heap, tables, primitives of this folder; NULL with errno on failure
+void vm_free(VM *vm);
+// Runs until the given process ends or the VM is told to exit; answers the exit code.
+int vm_run(VM *vm);
+// Makes a process that will send `selector` (unary) to receiver, ready to run at the given priority. OOP_NONE: needs collection.
+Oop vm_spawn(VM *vm, Oop receiver, Oop selector, int priority);
+// Collects garbage; only where no oop is in a C variable. False: out of memory.
+bool vm_collect(VM *vm, size_t bytes);
+void vm_print_backtrace(VM *vm, Oop process, FILE *out);
+void vm_interrupt(VM *vm);  // async-signal-safe: the user's Ctrl-C
+_Noreturn void vm_fatal(VM *vm, const char *message);  // a bug in the VM: report with all stacks, abort
+
+#endif
