@@ -16,6 +16,9 @@ typedef struct VM VM;
 // has changed anything, and is run again after a collection (args then hold the moved oops).
 typedef Oop (*PlainPrimitive)(VM *vm, Oop *args);
 
+// A control primitive is an instruction: it runs with its method's frame set up (see vm/interpreter.h).
+typedef int (*ControlPrimitive)(VM *vm, const uint32_t *ip, Oop *fp, Oop *k, uint32_t ins);
+
 typedef enum {
 #define REASON(name, text) FAIL_##name,
 #include "vm/reasons.def"
@@ -26,7 +29,9 @@ typedef enum {
 typedef struct {
   const char *name;  // as in <primitive: #name>
   int arguments;     // besides the receiver; -1: any
-  PlainPrimitive plain;
+  PlainPrimitive plain;      // NULL for one that steers processes or frames
+  ControlPrimitive control;  // such a one, else NULL
+  bool collects;             // a plain one that may collect: args stay at their place in the stack, the oops there may change
 } PrimitiveEntry;
 
 // --- selectors the VM sends or tests
@@ -43,6 +48,7 @@ typedef struct {
   uint32_t class_index;
   Oop selector;
   Oop method;
+  uint64_t extra;  // how to run it (vm/interpreter.h)
 } GlobalCacheEntry;
 
 typedef struct SymbolTable SymbolTable;
@@ -53,10 +59,11 @@ struct VM {
   // the running process, valid at safepoints (the interpreter keeps ip and fp in registers between them)
   Oop process;            // the active Process
   Oop *stack_base;        // first word of its stack's body
-  Oop *stack_limit;       // a frame may not reach beyond; 0 when the next method entry must be a safepoint
+  _Atomic(Oop *) stack_limit;  // a frame may not reach beyond; 0 when the next method entry must be a safepoint
   Oop *stack_end;         // the true limit
   Oop *fp;
   const uint32_t *ip;
+  Oop *k;                 // literal frame of the running code
   FailureReason failure;
   uint64_t needed_bytes;  // with FAIL_NEEDS_COLLECTION
   Oop *class_table;       // classes by index; OOP_NIL where free
@@ -75,6 +82,9 @@ struct VM {
   GlobalCacheEntry *global_cache;
   _Atomic uint32_t attention;  // bits that ask the owner to look up at the next safepoint
   Scheduler *scheduler;
+  struct LinkedSite *linked;  // send sites whose inline cache is filled
+  size_t linked_count, linked_capacity;
+  Oop main_process;           // vm_run returns when it ends
   // command line
   int argument_count;
   char **arguments;  // those after the script or image
