@@ -90,6 +90,8 @@ struct VM {
   char **arguments;  // those after the script or image
   char *program;     // argv[0]
   int exit_code;
+  bool proxies;  // some class overrides class, isNil or notNil: the instructions for them send
+
   bool exiting;
   size_t max_stack_words;
   void *image_services;  // what the image layer hangs here for its primitives
@@ -111,7 +113,11 @@ static inline Oop primitive_needs_collection(VM *vm) {
 void primitives_register(VM *vm, const PrimitiveEntry *entries, size_t count);
 int primitives_index(const VM *vm, const char *name, size_t length);
 
+void primitives_register_all(VM *vm);  // those of vm/primitives_*.c
+
 // --- symbols (vm/symbol.c): the table is owned by the VM; symbols live in old space
+SymbolTable *symbol_table_new(void);
+void symbol_table_free(SymbolTable *table);
 Oop symbol_intern(VM *vm, const char *utf8, size_t length);  // OOP_NONE: needs collection
 Oop symbol_find(VM *vm, const char *utf8, size_t length);    // OOP_NONE: no such symbol
 void symbol_table_rebuild_add(VM *vm, Oop symbol);           // image loading: enters an existing symbol

@@ -1,0 +1,144 @@
+// The interpreter's own vocabulary, shared by the files that implement instructions.
+//
+// Each instruction is one function of the same signature that ends by calling the next: a tail call, which compilers turn into
+// a jump (builds with BATON_TRAMPOLINE return to a loop instead). The arguments are the machine state: ip the next
+// instruction word, fp register 0 of the running frame, k the literal frame of its code, ins the current word.
+//
+// A frame on the process stack, from fp:
+//
+//   fp[-3]  words from the caller's fp to this one, as a SmallInteger; flags in its upper half send returns to the slow path
+//   fp[-2]  return address as a SmallInteger; the result goes into register A of the word before it
+//   fp[-1]  the CompiledMethod or CompiledBlock
+//   fp[0]   receiver (of a block: the closure), then arguments, temporaries and expression temporaries
+//
+// Invariants. Every word of a stack below its top is an oop or tagged word that was valid at the last collection or was written
+// since; the words above are made nil by each collection. So registers need no clearing on entry, and a stale register is
+// at worst a late release. Code objects and literal frames are in old space and never move. `limit` keeps STACK_RESERVE words
+// free behind each frame for the window of a send from a slow path.
+#ifndef BATON_VM_INTERPRETER_H
+#define BATON_VM_INTERPRETER_H
+
+#include "vm/opcodes.h"
+#include "vm/vm.h"
+#include <stdatomic.h>
+
+#define ARGS VM *vm, const uint32_t *ip, Oop *fp, Oop *k, uint32_t ins
+#define PASS vm, ip, fp, k, ins
+typedef int Instruction(ARGS);
+
+enum { RUN_ON, RUN_EXIT };
+
+// Instructions that the interpreter puts in the place of OP_SEND; never in an image file.
+enum { OP_SEND_METHOD = 240, OP_SEND_PRIMITIVE, OP_SEND_GETTER, OP_SEND_BLOCK };
+
+#if defined(BATON_TRAMPOLINE)
+#define NEXT               \
+  do {                     \
+    vm->ip = ip;           \
+    vm->fp = fp;           \
+    vm->k = k;             \
+    (void)ins;             \
+    return RUN_ON;         \
+  } while (0)
+#else
+extern Instruction *const instruction_table[256];
+#define NEXT                                             \
+  do {                                                   \
+    ins = *ip++;                                         \
+    return instruction_table[ins & 255](vm, ip, fp, k, ins); \
+  } while (0)
+#endif
+
+#define A ((ins >> 8) & 255)
+#define B ((ins >> 16) & 255)
+#define C (ins >> 24)
+#define SIGNED_C ((int8_t)(ins >> 24))
+#define BX (ins >> 16)
+#define SIGNED_BX ((int16_t)(ins >> 16))
+#define SIGNED_J ((int32_t)ins >> 8)
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+enum { STACK_RESERVE = 64, FRAME_HEADER = 3 };
+#define FRAME_HAS_CONTEXT ((uint64_t)1 << 40)
+#define FRAME_IS_BASE ((uint64_t)1 << 41)      // the first frame of a process: returning ends the process
+#define FRAME_DISCARDS ((uint64_t)1 << 42)     // called between two instructions: the result is dropped
+#define FRAME_DELTA_MASK ((uint64_t)0xFFFFFFFF)
+
+// How to run the target of a send, in the `extra` word of a cache as a SmallInteger: kind | operand << 8.
+typedef enum { RUN_METHOD, RUN_GETTER, RUN_SETTER, RUN_SELF, RUN_LITERAL, RUN_PRIMITIVE, RUN_BLOCK } RunKind;
+
+// Words of a send site's cache.
+enum { CACHE_CLASS, CACHE_TARGET, CACHE_EXTRA, CACHE_SELECTOR, CACHE_WORDS };
+#define CACHE_EMPTY oop_from_integer(-1)
+#define CACHE_POLYMORPHIC oop_from_integer(-2)  // target: an Array of up to four (class, target, extra)
+#define CACHE_MEGAMORPHIC oop_from_integer(-3)  // by the global cache
+
+typedef struct LinkedSite {
+  Oop code;
+  uint32_t *instruction;
+  Oop *cache;
+} LinkedSite;
+
+static inline size_t code_registers(Oop code) { return CODE_FIELD(AS(CompiledMethod, code)->header, CODE_REGISTERS_SHIFT, 8); }
+static inline size_t code_arguments(Oop code) { return CODE_FIELD(AS(CompiledMethod, code)->header, CODE_ARGUMENTS_SHIFT, 8); }
+static inline uint32_t *code_instructions(Oop code) { return (uint32_t *)(void *)object_slots(AS(CompiledMethod, code)->code); }
+static inline Oop *code_literals(Oop code) { return object_slots(AS(CompiledMethod, code)->literals); }
+static inline bool code_flag(Oop code, int64_t flag) { return (oop_to_integer(AS(CompiledMethod, code)->header) & flag) != 0; }
+Oop code_method(Oop code);  // the CompiledMethod that a block lies in; the method itself
+
+static inline Oop ip_to_oop(const uint32_t *ip) { return ((uint64_t)(uintptr_t)ip << 3) | TAG_INTEGER; }
+static inline const uint32_t *oop_to_ip(Oop o) { return (const uint32_t *)(uintptr_t)(o >> 3); }
+static inline size_t frame_delta(const Oop *fp) { return (size_t)((fp[-3] & FRAME_DELTA_MASK) >> 3); }
+static inline Oop *frame_caller(Oop *fp) { return fp - frame_delta(fp); }
+
+// --- interpreter.c
+int interpret(VM *vm);
+uint32_t instruction_original(uint32_t instruction);  // the word as compiled, of one that the interpreter may have rewritten
+
+// --- send.c
+Instruction instruction_send, instruction_send_wide, instruction_super, instruction_super_wide, instruction_send_method, instruction_send_primitive, instruction_send_getter,
+    instruction_send_block;
+// Sends through a cache: receiver at window[3]; ip is behind the instruction (and its EXT).
+int send_by_cache(ARGS, Oop *window, Oop *cache);
+// Sends without an inline cache, receiver and arguments already at frame[0] and behind (frame: where the callee's r0 will be).
+int send_selector(ARGS, Oop *frame, Oop selector, size_t arguments);
+// Receiver and arguments given; the window is made above the frame's registers.
+int send_known_0(ARGS, KnownSelector selector, Oop receiver);
+int send_known_1(ARGS, KnownSelector selector, Oop receiver, Oop argument);
+int send_known_2(ARGS, KnownSelector selector, Oop receiver, Oop first, Oop second);
+// The same between two instructions, result dropped.
+int interject(ARGS, KnownSelector selector, Oop receiver, Oop argument, size_t arguments);
+// Activates code whose receiver and arguments are at frame[0] and behind, returning to ip.
+int activate(ARGS, Oop *frame, Oop code);
+int enter_slowly(ARGS);                // at a method's first instruction: grow the stack, or a safepoint
+int return_value(ARGS, Oop *fp_of_returning, Oop value);  // also for frames with flags
+int safepoint(ARGS);                   // between two instructions
+size_t selector_arguments(Oop selector);
+
+// --- context.c
+Oop context_of_frame(VM *vm, Oop process, Oop *fp, Oop after);  // OOP_NONE: needs collection. `after`: a younger context, or OOP_NONE
+void contexts_kill(VM *vm, Oop *fp);  // all contexts of frames at or above fp (younger or equal) in the running process
+Oop *context_frame(VM *vm, Oop context);  // NULL when the frame has gone
+Instruction instruction_return_nonlocal;
+void context_primitives_register(VM *vm);
+
+// --- process.c
+void vm_save_state(VM *vm, const uint32_t *ip, Oop *fp, Oop *k);
+void process_primitives_register(VM *vm);
+bool stack_grow(VM *vm, size_t words);  // at least so many more words; vm->fp moves. False: not possible now
+void process_load(VM *vm, Oop process);   // makes it the running one
+void process_unload(VM *vm);              // writes the running one's state into its Process
+int process_switch(VM *vm);               // runs the best ready process; waits when there is none. RUN_EXIT: nothing can run any more
+void process_make_ready(VM *vm, Oop process, bool at_front);
+int process_finish(VM *vm);               // the running process has returned from its first frame
+int scheduler_attention(VM *vm, uint32_t bits);  // timers and preemption at a safepoint
+Scheduler *scheduler_new(void);
+void scheduler_free(Scheduler *scheduler);
+void scheduler_wake(Scheduler *scheduler);  // async-signal-safe
+
+// What a helper that needs memory does: saves the state, collects, and answers whether to go on.
+// `top`: end of the words in use, or NULL for the end of the frame's registers. vm->fp is the frame afterwards.
+bool collect_at(VM *vm, const uint32_t *ip, Oop *fp, Oop *k, Oop *top, size_t bytes);
+
+#endif

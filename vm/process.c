@@ -1,0 +1,766 @@
+// Processes: their stacks, the scheduler, semaphores, timers.
+//
+// A Process is in exactly one of: active, a run queue (a LinkedList in Processor's `queues`, by priority), a semaphore's list, the
+// timers alone (a Delay), or nowhere (suspended, terminated). The running process's state is in the VM (fp, ip, k, stack_base);
+// process_unload writes it into the Process, process_load reads it. A primitive that waits first returns from its own
+// frame, so a waiting process goes on in its caller; a result that is known only later is stored there (process_answer).
+//
+// Timers are a binary heap in an Array, by wakeTime (nanoseconds of the monotonic clock). While a process computes, a timer
+// thread sleeps until the earliest one and then asks for attention; an idle VM sleeps in poll on the wake pipe.
+#include "vm/interpreter.h"
+#include "vm/platform.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { PRIORITY_LIMIT = 100, PRIORITY_DEFAULT = 40, STACK_INITIAL_WORDS = 96 + STACK_RESERVE, TIMERS_INITIAL = 16 };
+enum { STATE_SUSPENDED, STATE_READY, STATE_ACTIVE, STATE_WAITING, STATE_DELAYED, STATE_TERMINATED };
+
+struct Scheduler {
+  uint64_t ready[2];  // priorities whose queue may hold a process
+  int wake_pipe[2];   // written by signal handlers and other threads; the idle VM polls it
+  int timer_pipe[2];  // tells the timer thread of a new deadline
+  pthread_t timer_thread;
+  bool timer_running;
+  _Atomic uint64_t deadline;  // of the earliest timer; 0: none
+  _Atomic bool closing;
+};
+
+static ProcessObject *P(Oop process) { return AS(Process, process); }
+static int state_of(Oop process) { return (int)oop_to_integer(P(process)->state); }
+static void set_state(Oop process, int state) { P(process)->state = oop_from_integer(state); }
+
+// --- wake-ups
+
+static void set_nonblocking(int fd) { (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
+
+static bool pipe_open(int fds[2]) {
+  if (pipe(fds) != 0) return false;
+  for (int i = 0; i < 2; i++) {
+    set_nonblocking(fds[i]);
+    (void)fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+  }
+  return true;
+}
+
+static void pipe_poke(int fd) {
+  int saved = errno;
+  ssize_t ignored = write(fd, "!", 1);
+  (void)ignored;
+  errno = saved;
+}
+
+// Sleeps until the pipe is written or the deadline (0: none) has come.
+static void pipe_sleep(int fd, uint64_t deadline) {
+  struct pollfd p = {fd, POLLIN, 0};
+  uint64_t now = platform_monotonic_nanoseconds();
+  uint64_t left = deadline > now ? deadline - now : 0;
+  struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
+  char buffer[64];
+  if (ppoll(&p, 1, deadline == 0 ? NULL : &t, NULL) > 0)
+    while (read(fd, buffer, sizeof buffer) > 0) {}
+}
+
+Scheduler *scheduler_new(void) {
+  Scheduler *s = calloc(1, sizeof *s);
+  if (s == NULL || !pipe_open(s->wake_pipe) || !pipe_open(s->timer_pipe)) {
+    free(s);
+    return NULL;
+  }
+  return s;
+}
+
+void scheduler_free(Scheduler *s) {
+  if (s->timer_running) {
+    atomic_store(&s->closing, true);
+    pipe_poke(s->timer_pipe[1]);
+    pthread_join(s->timer_thread, NULL);
+  }
+  for (int i = 0; i < 2; i++) {
+    close(s->wake_pipe[i]);
+    close(s->timer_pipe[i]);
+  }
+  free(s);
+}
+
+void scheduler_wake(Scheduler *s) { pipe_poke(s->wake_pipe[1]); }
+
+static void ask_attention(VM *vm, uint32_t bits) {
+  atomic_fetch_or(&vm->attention, bits);
+  atomic_store(&vm->stack_limit, NULL);
+}
+
+void vm_interrupt(VM *vm) {
+  ask_attention(vm, ATTENTION_INTERRUPT);
+  scheduler_wake(vm->scheduler);
+}
+
+static void *timer_main(void *argument) {
+  VM *vm = argument;
+  Scheduler *s = vm->scheduler;
+  while (!atomic_load(&s->closing)) {
+    uint64_t deadline = atomic_load(&s->deadline);
+    if (deadline != 0 && platform_monotonic_nanoseconds() >= deadline) {
+      if (atomic_compare_exchange_strong(&s->deadline, &deadline, 0)) ask_attention(vm, ATTENTION_TIMER);
+      continue;
+    }
+    pipe_sleep(s->timer_pipe[0], deadline);
+  }
+  return NULL;
+}
+
+// --- lists
+
+static void list_append(VM *vm, Oop list, Oop process, bool at_front) {
+  LinkedListObject *l = AS(LinkedList, list);
+  P(process)->nextLink = OOP_NIL;
+  if (l->firstLink == OOP_NIL) {
+    heap_store(vm->heap, list, SLOT_OF(LinkedList, firstLink), process);
+    heap_store(vm->heap, list, SLOT_OF(LinkedList, lastLink), process);
+  } else if (at_front) {
+    heap_store(vm->heap, process, SLOT_OF(Process, nextLink), l->firstLink);
+    heap_store(vm->heap, list, SLOT_OF(LinkedList, firstLink), process);
+  } else {
+    heap_store(vm->heap, l->lastLink, SLOT_OF(Process, nextLink), process);
+    heap_store(vm->heap, list, SLOT_OF(LinkedList, lastLink), process);
+  }
+}
+
+static Oop list_take_first(VM *vm, Oop list) {
+  LinkedListObject *l = AS(LinkedList, list);
+  Oop first = l->firstLink;
+  if (first == OOP_NIL) return OOP_NONE;
+  heap_store(vm->heap, list, SLOT_OF(LinkedList, firstLink), P(first)->nextLink);
+  if (l->firstLink == OOP_NIL) l->lastLink = OOP_NIL;
+  P(first)->nextLink = OOP_NIL;
+  return first;
+}
+
+static bool list_remove(VM *vm, Oop list, Oop process) {
+  Oop previous = OOP_NONE;
+  for (Oop p = AS(LinkedList, list)->firstLink; p != OOP_NIL; previous = p, p = P(p)->nextLink) {
+    if (p != process) continue;
+    if (previous == OOP_NONE) heap_store(vm->heap, list, SLOT_OF(LinkedList, firstLink), P(p)->nextLink);
+    else heap_store(vm->heap, previous, SLOT_OF(Process, nextLink), P(p)->nextLink);
+    if (AS(LinkedList, list)->lastLink == p) heap_store(vm->heap, list, SLOT_OF(LinkedList, lastLink), previous == OOP_NONE ? OOP_NIL : previous);
+    P(p)->nextLink = OOP_NIL;
+    return true;
+  }
+  return false;
+}
+
+// --- run queues
+
+static int priority_of(Oop process) {
+  int64_t p = is_integer(P(process)->priority) ? oop_to_integer(P(process)->priority) : PRIORITY_DEFAULT;
+  return p < 1 ? 1 : p >= PRIORITY_LIMIT ? PRIORITY_LIMIT - 1 : (int)p;
+}
+
+static Oop queue_at(VM *vm, int priority) { return object_slots(AS(ProcessorScheduler, vm->processor)->queues)[priority]; }
+
+void process_make_ready(VM *vm, Oop process, bool at_front) {
+  int priority = priority_of(process);
+  set_state(process, STATE_READY);
+  P(process)->waitingOn = OOP_NIL;
+  list_append(vm, queue_at(vm, priority), process, at_front);
+  vm->scheduler->ready[priority >> 6] |= 1ull << (priority & 63);
+  if (vm->process != OOP_NIL && priority > priority_of(vm->process)) ask_attention(vm, ATTENTION_PREEMPT);
+}
+
+static int best_ready_priority(VM *vm) {
+  Scheduler *s = vm->scheduler;
+  for (int word = 1; word >= 0; word--)
+    while (s->ready[word] != 0) {
+      int priority = word * 64 + 63 - __builtin_clzll(s->ready[word]);
+      if (AS(LinkedList, queue_at(vm, priority))->firstLink != OOP_NIL) return priority;
+      s->ready[word] &= ~(1ull << (priority & 63));
+    }
+  return 0;
+}
+
+static bool make_queues(VM *vm) {
+  Oop queues = heap_allocate_old(vm->heap, CLASS_Array, FORMAT_INDEXABLE, PRIORITY_LIMIT);
+  if (queues == OOP_NONE) return false;
+  for (size_t i = 0; i < PRIORITY_LIMIT; i++) {
+    Oop list = heap_allocate_old(vm->heap, CLASS_LinkedList, FORMAT_FIXED, NAMED_SLOTS(LinkedList));
+    if (list == OOP_NONE) return false;
+    heap_store(vm->heap, queues, i, list);
+  }
+  heap_store(vm->heap, vm->processor, SLOT_OF(ProcessorScheduler, queues), queues);
+  return true;
+}
+
+// After starting or loading an image: the queues exist, and every one may hold processes.
+static bool scheduler_prepare(VM *vm) {
+  if (vm->processor == OOP_NIL) {
+    Oop processor = heap_allocate_old(vm->heap, CLASS_ProcessorScheduler, FORMAT_FIXED, NAMED_SLOTS(ProcessorScheduler));
+    if (processor == OOP_NONE) return false;
+    vm->processor = processor;
+  }
+  if (AS(ProcessorScheduler, vm->processor)->queues == OOP_NIL && !make_queues(vm)) return false;
+  vm->scheduler->ready[0] = vm->scheduler->ready[1] = ~0ull;
+  return true;
+}
+
+// --- stacks
+
+static void use_stack(VM *vm, Oop stack) {
+  vm->stack_base = object_slots(stack);
+  vm->stack_end = vm->stack_base + object_size(stack);
+  atomic_store(&vm->stack_limit, atomic_load(&vm->attention) != 0 ? NULL : vm->stack_end - STACK_RESERVE);
+}
+
+void vm_save_state(VM *vm, const uint32_t *ip, Oop *fp, Oop *k) {
+  vm->ip = ip;
+  vm->fp = fp;
+  vm->k = k;
+}
+
+static void note_top(VM *vm, const Oop *top) {
+  if (top > vm->stack_end) top = vm->stack_end;
+  vm->stack_base[0] = oop_from_integer(top - vm->stack_base);
+}
+
+bool stack_grow(VM *vm, size_t words) {
+  size_t old_size = (size_t)(vm->stack_end - vm->stack_base);
+  size_t used = (size_t)(vm->fp - vm->stack_base) + code_arguments(vm->fp[-1]) + 1;
+  size_t size = 2 * old_size;
+  while (size < used + words + STACK_RESERVE) size *= 2;
+  if (old_size < vm->max_stack_words && size > vm->max_stack_words) size = vm->max_stack_words;
+  // beyond the limit: one more piece for handling the overflow
+  if (old_size >= vm->max_stack_words) size = vm->max_stack_words + vm->max_stack_words / 4;
+  if (size < used + words + STACK_RESERVE) return false;
+  Oop stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
+  if (stack == OOP_NONE) {
+    note_top(vm, vm->stack_base + used);
+    if (!vm_collect(vm, 8 * size)) return false;
+    stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
+    if (stack == OOP_NONE) return false;
+  }
+  memcpy(object_slots(stack), vm->stack_base, used * sizeof(Oop));
+  object_slots(stack)[0] = oop_from_integer((int64_t)used);
+  ptrdiff_t distance = vm->fp - vm->stack_base;
+  Oop former = P(vm->process)->stack;
+  object_slots(former)[0] = oop_from_integer(1);
+  heap_store(vm->heap, vm->process, SLOT_OF(Process, stack), stack);
+  use_stack(vm, stack);
+  vm->fp = vm->stack_base + distance;
+  return true;
+}
+
+// --- the running process
+
+void process_load(VM *vm, Oop process) {
+  vm->process = process;
+  heap_store(vm->heap, vm->processor, SLOT_OF(ProcessorScheduler, activeProcess), process);
+  set_state(process, STATE_ACTIVE);
+  use_stack(vm, P(process)->stack);
+  vm->fp = vm->stack_base + oop_to_integer(P(process)->frame);
+  vm->ip = oop_to_ip(P(process)->pc);
+  vm->k = code_literals(vm->fp[-1]);
+}
+
+void process_unload(VM *vm) {
+  Oop process = vm->process;
+  note_top(vm, vm->fp + code_registers(vm->fp[-1]));
+  P(process)->frame = oop_from_integer(vm->fp - vm->stack_base);
+  P(process)->pc = ip_to_oop(vm->ip);
+  Oop stack = P(process)->stack;
+  if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
+  vm->process = OOP_NIL;
+}
+
+bool vm_collect(VM *vm, size_t bytes) {
+  if (vm->process != OOP_NIL) {
+    Oop stack = P(vm->process)->stack;
+    if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
+    P(vm->process)->frame = oop_from_integer(vm->fp - vm->stack_base);
+    P(vm->process)->pc = ip_to_oop(vm->ip);
+  }
+  return heap_make_room(vm->heap, bytes);
+}
+
+bool collect_at(VM *vm, const uint32_t *ip, Oop *fp, Oop *k, Oop *top, size_t bytes) {
+  vm_save_state(vm, ip, fp, k);
+  note_top(vm, top == NULL ? fp + code_registers(fp[-1]) : top);
+  return vm_collect(vm, bytes);
+}
+
+// Puts a result where the waiting process expects it.
+static void process_answer(VM *vm, Oop process, Oop value) {
+  Oop *fp = object_slots(P(process)->stack) + oop_to_integer(P(process)->frame);
+  fp[(oop_to_ip(P(process)->pc)[-1] >> 8) & 255] = value;
+  (void)vm;
+}
+
+// --- timers
+
+static uint64_t wake_time(Oop process) { return (uint64_t)oop_to_integer(P(process)->wakeTime); }
+static int64_t timer_count(VM *vm) { return oop_to_integer(vm->timer_count); }
+static Oop timer_at(VM *vm, int64_t i) { return object_slots(vm->timers)[i]; }
+static void timer_put(VM *vm, int64_t i, Oop process) { heap_store(vm->heap, vm->timers, (size_t)i, process); }
+
+static void timer_up(VM *vm, int64_t i) {
+  Oop process = timer_at(vm, i);
+  for (int64_t parent; i > 0 && wake_time(timer_at(vm, parent = (i - 1) / 2)) > wake_time(process); i = parent) timer_put(vm, i, timer_at(vm, parent));
+  timer_put(vm, i, process);
+}
+
+static void timer_down(VM *vm, int64_t i) {
+  Oop process = timer_at(vm, i);
+  for (int64_t child; (child = 2 * i + 1) < timer_count(vm); i = child) {
+    if (child + 1 < timer_count(vm) && wake_time(timer_at(vm, child + 1)) < wake_time(timer_at(vm, child))) child++;
+    if (wake_time(timer_at(vm, child)) >= wake_time(process)) break;
+    timer_put(vm, i, timer_at(vm, child));
+  }
+  timer_put(vm, i, process);
+}
+
+static void timer_remove_at(VM *vm, int64_t i) {
+  int64_t last = timer_count(vm) - 1;
+  P(timer_at(vm, i))->wakeTime = OOP_NIL;
+  vm->timer_count = oop_from_integer(last);
+  if (i != last) timer_put(vm, i, timer_at(vm, last));
+  object_slots(vm->timers)[last] = OOP_NIL;
+  if (i == last) return;
+  timer_down(vm, i);
+  timer_up(vm, i);
+}
+
+static void timer_remove(VM *vm, Oop process) {
+  if (P(process)->wakeTime == OOP_NIL) return;
+  for (int64_t i = 0; i < timer_count(vm); i++)
+    if (timer_at(vm, i) == process) {
+      timer_remove_at(vm, i);
+      return;
+    }
+}
+
+// Room for one more; false: needs collection.
+static bool timer_reserve(VM *vm) {
+  size_t capacity = vm->timers == OOP_NIL ? 0 : object_size(vm->timers);
+  if ((size_t)timer_count(vm) < capacity) return true;
+  Oop larger = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, capacity == 0 ? TIMERS_INITIAL : 2 * capacity);
+  if (larger == OOP_NONE) return false;
+  for (size_t i = 0; i < capacity; i++) heap_store(vm->heap, larger, i, object_slots(vm->timers)[i]);
+  vm->timers = larger;
+  return true;
+}
+
+static void timer_add(VM *vm, Oop process, uint64_t when) {
+  P(process)->wakeTime = oop_from_integer((int64_t)when);
+  int64_t last = timer_count(vm);
+  timer_put(vm, last, process);
+  vm->timer_count = oop_from_integer(last + 1);
+  timer_up(vm, last);
+}
+
+// Tells the timer thread the earliest deadline; it starts when it is first needed.
+static void timer_announce(VM *vm) {
+  Scheduler *s = vm->scheduler;
+  uint64_t deadline = timer_count(vm) > 0 ? wake_time(timer_at(vm, 0)) : 0;
+  uint64_t former = atomic_exchange(&s->deadline, deadline);
+  if (deadline == 0) return;
+  if (!s->timer_running) s->timer_running = pthread_create(&s->timer_thread, NULL, timer_main, vm) == 0;
+  else if (former == 0 || deadline < former) pipe_poke(s->timer_pipe[1]);
+}
+
+static void timers_expire(VM *vm) {
+  uint64_t now = platform_monotonic_nanoseconds();
+  while (timer_count(vm) > 0 && wake_time(timer_at(vm, 0)) <= now) {
+    Oop process = timer_at(vm, 0);
+    timer_remove_at(vm, 0);
+    if (state_of(process) == STATE_WAITING) {
+      list_remove(vm, P(process)->waitingOn, process);
+      process_answer(vm, process, OOP_FALSE);
+    }
+    process_make_ready(vm, process, false);
+  }
+}
+
+// --- switching
+
+static int wait_for_work(VM *vm) {
+  if (timer_count(vm) == 0 && !(atomic_load(&vm->attention) & ATTENTION_INTERRUPT)) {
+    fprintf(stderr, "baton: every process waits for something that cannot happen\n");
+    vm->exit_code = 1;
+    return RUN_EXIT;
+  }
+  atomic_store(&vm->scheduler->deadline, 0);
+  if (!(atomic_load(&vm->attention) & ATTENTION_INTERRUPT)) pipe_sleep(vm->scheduler->wake_pipe[0], wake_time(timer_at(vm, 0)));
+  timers_expire(vm);
+  return RUN_ON;
+}
+
+static bool wake_main_for_interrupt(VM *vm) {
+  if (!(atomic_load(&vm->attention) & ATTENTION_INTERRUPT) || vm->main_process == OOP_NIL) return false;
+  Oop process = vm->main_process;
+  int state = state_of(process);
+  if (state != STATE_WAITING && state != STATE_DELAYED) return false;
+  timer_remove(vm, process);
+  if (state == STATE_WAITING) list_remove(vm, P(process)->waitingOn, process);
+  process_make_ready(vm, process, true);
+  return true;
+}
+
+int process_switch(VM *vm) {
+  int priority;
+  while ((priority = best_ready_priority(vm)) == 0) {
+    if (wake_main_for_interrupt(vm)) continue;
+    if (wait_for_work(vm) == RUN_EXIT) return RUN_EXIT;
+  }
+  process_load(vm, list_take_first(vm, queue_at(vm, priority)));
+  if (atomic_load(&vm->scheduler->deadline) == 0 && timer_count(vm) > 0) timer_announce(vm);
+  return RUN_ON;
+}
+
+int scheduler_attention(VM *vm, uint32_t bits) {
+  if (bits & ATTENTION_TIMER) {
+    timers_expire(vm);
+    timer_announce(vm);
+    // what expired may have asked for attention again
+    atomic_fetch_and(&vm->attention, ~(uint32_t)ATTENTION_PREEMPT);
+    atomic_store(&vm->stack_limit, atomic_load(&vm->attention) != 0 ? NULL : vm->stack_end - STACK_RESERVE);
+  }
+  if (best_ready_priority(vm) <= priority_of(vm->process)) return RUN_ON;
+  Oop process = vm->process;
+  process_unload(vm);
+  process_make_ready(vm, process, true);
+  return process_switch(vm);
+}
+
+int process_finish(VM *vm) {
+  Oop process = vm->process;
+  process_unload(vm);
+  set_state(process, STATE_TERMINATED);
+  object_slots(P(process)->stack)[0] = oop_from_integer(1);
+  P(process)->stack = OOP_NIL;
+  P(process)->contexts = OOP_NIL;
+  if (process == vm->main_process) return RUN_EXIT;
+  return process_switch(vm);
+}
+
+// --- making processes
+
+static Oop process_allocate(VM *vm, int64_t priority) {
+  Oop stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, STACK_INITIAL_WORDS);
+  if (stack == OOP_NONE) return OOP_NONE;
+  Oop process = heap_allocate(vm->heap, CLASS_Process, FORMAT_FIXED, NAMED_SLOTS(Process));
+  if (process == OOP_NONE) return OOP_NONE;
+  heap_store(vm->heap, process, SLOT_OF(Process, stack), stack);
+  P(process)->priority = oop_from_integer(priority);
+  set_state(process, STATE_SUSPENDED);
+  return process;
+}
+
+// Sets up the first frame: code with its receiver. The stack has room for 80 registers at once; more is had on entry.
+static void first_frame(VM *vm, Oop process, Oop code, Oop receiver) {
+  Oop stack = P(process)->stack;
+  Oop *fp = object_slots(stack) + 1 + FRAME_HEADER;
+  fp[-3] = oop_from_integer(0) | FRAME_IS_BASE;
+  fp[-2] = oop_from_integer(0);
+  fp[-1] = code;
+  fp[0] = receiver;
+  object_slots(stack)[0] = oop_from_integer(2 + FRAME_HEADER);
+  heap_remember(vm->heap, stack);
+  P(process)->frame = oop_from_integer(1 + FRAME_HEADER);
+  P(process)->pc = ip_to_oop(code_instructions(code));
+}
+
+static bool fits_initial_stack(Oop code) { return code_registers(code) + 8 <= STACK_INITIAL_WORDS - STACK_RESERVE; }
+
+Oop vm_spawn(VM *vm, Oop receiver, Oop selector, int priority) {
+  if (!scheduler_prepare(vm)) return OOP_NONE;
+  Oop method = class_lookup(vm, class_of(vm, receiver), selector);
+  if (method == OOP_NONE || method == OOP_NIL || code_arguments(method) != 0 || !fits_initial_stack(method)) return OOP_NONE;
+  Oop process = process_allocate(vm, priority);
+  if (process == OOP_NONE) return OOP_NONE;
+  first_frame(vm, process, method, receiver);
+  process_make_ready(vm, process, false);
+  vm->main_process = process;
+  return process;
+}
+
+int vm_run(VM *vm) {
+  if (!scheduler_prepare(vm)) return 1;
+  vm->process = OOP_NIL;
+  vm->exiting = false;
+  if (process_switch(vm) == RUN_ON) interpret(vm);
+  if (vm->process != OOP_NIL && !vm->exiting) process_unload(vm);
+  vm->process = OOP_NIL;
+  vm->main_process = OOP_NIL;
+  return vm->exit_code;
+}
+
+// --- primitives. A failing one leaves the reason in register A, as any other.
+
+static int fail(ARGS, FailureReason reason) {
+  if (A != 0) fp[A] = vm->reasons[reason];
+  NEXT;
+}
+
+static int reload_and_go(ARGS) {
+  ip = vm->ip;
+  fp = vm->fp;
+  k = vm->k;
+  (void)ins;
+  NEXT;
+}
+
+static bool is_process(Oop o) { return class_index_of(o) == CLASS_Process; }
+static bool is_semaphore(Oop o) { return class_index_of(o) == CLASS_Semaphore; }
+
+// Returns from the primitive's frame with a value, leaving the state in the VM. False when the process has ended with it.
+static void leave_primitive(VM *vm, Oop *fp, Oop value) {
+  if (fp[-3] & FRAME_HAS_CONTEXT) contexts_kill(vm, fp);
+  vm->ip = oop_to_ip(fp[-2]);
+  vm->fp = frame_caller(fp);
+  vm->k = code_literals(vm->fp[-1]);
+  if (!(fp[-3] & FRAME_DISCARDS)) vm->fp[(vm->ip[-1] >> 8) & 255] = value;
+}
+
+static int retry_with_memory(ARGS) {
+  bool room = collect_at(vm, ip, fp, k, fp + code_arguments(fp[-1]) + 1, heap_shortage(vm->heap));
+  fp = vm->fp;
+  if (!room) return fail(PASS, FAIL_OUT_OF_MEMORY);
+  ip = vm->ip - 1;
+  NEXT;
+}
+
+// After making others ready: goes on with this process unless a better one is ready.
+static int answer_and_reschedule(ARGS, Oop value) {
+  leave_primitive(vm, fp, value);
+  if (best_ready_priority(vm) > priority_of(vm->process)) {
+    Oop process = vm->process;
+    process_unload(vm);
+    process_make_ready(vm, process, true);
+    if (process_switch(vm) == RUN_EXIT) return RUN_EXIT;
+  }
+  return reload_and_go(PASS);
+}
+
+// The running process, whose state has been saved outside its primitive, stops here.
+static int switch_away(ARGS) {
+  if (process_switch(vm) == RUN_EXIT) return RUN_EXIT;
+  return reload_and_go(PASS);
+}
+
+static int primitive_process_new(ARGS) {
+  if (class_index_of(fp[1]) != CLASS_BlockClosure || !is_integer(fp[2])) return fail(PASS, FAIL_BAD_ARGUMENT);
+  Oop code = AS(BlockClosure, fp[1])->code;
+  if (code_arguments(code) != 0) return fail(PASS, FAIL_WRONG_ARGUMENT_COUNT);
+  int64_t priority = oop_to_integer(fp[2]);
+  if (priority < 1 || priority >= PRIORITY_LIMIT) return fail(PASS, FAIL_OUT_OF_RANGE);
+  Oop process = process_allocate(vm, priority);
+  if (process == OOP_NONE) return retry_with_memory(PASS);
+  if (!fits_initial_stack(code)) {
+    Oop stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, 512);
+    if (stack == OOP_NONE) return retry_with_memory(PASS);
+    heap_store(vm->heap, process, SLOT_OF(Process, stack), stack);
+  }
+  first_frame(vm, process, code, fp[1]);
+  return return_value(PASS, fp, process);
+}
+
+static int primitive_process_resume(ARGS) {
+  Oop process = fp[0];
+  if (!is_process(process)) return fail(PASS, FAIL_BAD_RECEIVER);
+  if (state_of(process) != STATE_SUSPENDED || P(process)->stack == OOP_NIL) return fail(PASS, FAIL_BAD_STATE);
+  process_make_ready(vm, process, false);
+  return answer_and_reschedule(PASS, process);
+}
+
+// Takes a process out of whatever list it is in.
+static void process_detach(VM *vm, Oop process) {
+  timer_remove(vm, process);
+  if (state_of(process) == STATE_READY) list_remove(vm, queue_at(vm, priority_of(process)), process);
+  if (state_of(process) == STATE_WAITING) list_remove(vm, P(process)->waitingOn, process);
+  P(process)->waitingOn = OOP_NIL;
+}
+
+static int primitive_process_suspend(ARGS) {
+  Oop process = fp[0];
+  if (!is_process(process)) return fail(PASS, FAIL_BAD_RECEIVER);
+  if (state_of(process) == STATE_TERMINATED) return fail(PASS, FAIL_BAD_STATE);
+  if (process != vm->process) {
+    process_detach(vm, process);
+    set_state(process, STATE_SUSPENDED);
+    return return_value(PASS, fp, process);
+  }
+  leave_primitive(vm, fp, process);
+  process_unload(vm);
+  set_state(process, STATE_SUSPENDED);
+  return switch_away(PASS);
+}
+
+static int primitive_process_yield(ARGS) {
+  Oop process = vm->process;
+  if (best_ready_priority(vm) < priority_of(process)) return return_value(PASS, fp, fp[0]);
+  leave_primitive(vm, fp, fp[0]);
+  process_unload(vm);
+  process_make_ready(vm, process, false);
+  return switch_away(PASS);
+}
+
+static int primitive_process_active(ARGS) { return return_value(PASS, fp, vm->process); }
+
+static int primitive_process_set_priority(ARGS) {
+  Oop process = fp[0];
+  if (!is_process(process)) return fail(PASS, FAIL_BAD_RECEIVER);
+  int64_t priority = is_integer(fp[1]) ? oop_to_integer(fp[1]) : 0;
+  if (priority < 1 || priority >= PRIORITY_LIMIT) return fail(PASS, FAIL_OUT_OF_RANGE);
+  bool ready = state_of(process) == STATE_READY;
+  if (ready) list_remove(vm, queue_at(vm, priority_of(process)), process);
+  P(process)->priority = oop_from_integer(priority);
+  if (ready) process_make_ready(vm, process, false);
+  return answer_and_reschedule(PASS, process);
+}
+
+static int primitive_process_remove_from_waiting(ARGS) {
+  Oop process = fp[0];
+  if (!is_process(process)) return fail(PASS, FAIL_BAD_RECEIVER);
+  int state = state_of(process);
+  if (state != STATE_READY && state != STATE_WAITING && state != STATE_DELAYED) return fail(PASS, FAIL_BAD_STATE);
+  process_detach(vm, process);
+  set_state(process, STATE_SUSPENDED);
+  return return_value(PASS, fp, process);
+}
+
+static int primitive_process_top_context(ARGS) {
+  Oop process = fp[0];
+  if (!is_process(process)) return fail(PASS, FAIL_BAD_RECEIVER);
+  if (process == vm->process) {
+    Oop context = context_of_frame(vm, process, fp, OOP_NONE);
+    return context == OOP_NONE ? retry_with_memory(PASS) : return_value(PASS, fp, context);
+  }
+  if (P(process)->stack == OOP_NIL) return return_value(PASS, fp, OOP_NIL);
+  Oop context = context_of_frame(vm, process, object_slots(P(process)->stack) + oop_to_integer(P(process)->frame), OOP_NONE);
+  return context == OOP_NONE ? retry_with_memory(PASS) : return_value(PASS, fp, context);
+}
+
+// A copy of a stack with room for so many more words, or the same stack.
+static bool reserve_on(VM *vm, Oop process, size_t words) {
+  Oop stack = P(process)->stack;
+  size_t used = (size_t)oop_to_integer(object_slots(stack)[0]), size = object_size(stack);
+  if (used + words + STACK_RESERVE <= size) return true;
+  while (size < used + words + STACK_RESERVE) size *= 2;
+  Oop larger = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
+  if (larger == OOP_NONE) return false;
+  memcpy(object_slots(larger), object_slots(stack), used * sizeof(Oop));
+  heap_store(vm->heap, process, SLOT_OF(Process, stack), larger);
+  object_slots(stack)[0] = oop_from_integer(1);
+  heap_remember(vm->heap, larger);
+  return true;
+}
+
+static int primitive_process_inject(ARGS) {
+  Oop process = fp[0], block = fp[1];
+  if (!is_process(process) || process == vm->process || P(process)->stack == OOP_NIL) return fail(PASS, FAIL_BAD_STATE);
+  if (class_index_of(block) != CLASS_BlockClosure) return fail(PASS, FAIL_BAD_ARGUMENT);
+  Oop code = AS(BlockClosure, block)->code;
+  if (code_arguments(code) != 0) return fail(PASS, FAIL_WRONG_ARGUMENT_COUNT);
+  if (!reserve_on(vm, process, FRAME_HEADER + code_registers(code))) return retry_with_memory(PASS);
+  Oop stack = P(process)->stack;
+  Oop *base = object_slots(stack);
+  Oop *top = base + oop_to_integer(P(process)->frame);
+  Oop *frame = top + code_registers(top[-1]) + FRAME_HEADER;
+  frame[-3] = oop_from_integer(frame - top) | FRAME_DISCARDS;
+  frame[-2] = P(process)->pc;
+  frame[-1] = code;
+  frame[0] = block;
+  base[0] = oop_from_integer(frame + 1 - base);
+  if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
+  P(process)->frame = oop_from_integer(frame - base);
+  P(process)->pc = ip_to_oop(code_instructions(code));
+  return return_value(PASS, fp, process);
+}
+
+static int64_t excess_of(Oop semaphore) { return is_integer(AS(Semaphore, semaphore)->excessSignals) ? oop_to_integer(AS(Semaphore, semaphore)->excessSignals) : 0; }
+
+// The running process waits in the semaphore's list; its primitive has been left.
+static int wait_on(ARGS, Oop semaphore) {
+  Oop process = vm->process;
+  process_unload(vm);
+  set_state(process, STATE_WAITING);
+  heap_store(vm->heap, process, SLOT_OF(Process, waitingOn), semaphore);
+  list_append(vm, semaphore, process, false);
+  return switch_away(PASS);
+}
+
+static int primitive_semaphore_wait(ARGS) {
+  Oop semaphore = fp[0];
+  if (!is_semaphore(semaphore)) return fail(PASS, FAIL_BAD_RECEIVER);
+  int64_t excess = excess_of(semaphore);
+  if (excess > 0) {
+    AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess - 1);
+    return return_value(PASS, fp, semaphore);
+  }
+  leave_primitive(vm, fp, semaphore);
+  return wait_on(PASS, semaphore);
+}
+
+static int primitive_semaphore_wait_until(ARGS) {
+  Oop semaphore = fp[0];
+  if (!is_semaphore(semaphore)) return fail(PASS, FAIL_BAD_RECEIVER);
+  if (!is_integer(fp[1])) return fail(PASS, FAIL_BAD_ARGUMENT);
+  int64_t excess = excess_of(semaphore), when = oop_to_integer(fp[1]);
+  if (excess > 0) {
+    AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess - 1);
+    return return_value(PASS, fp, OOP_TRUE);
+  }
+  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(PASS, fp, OOP_FALSE);
+  if (!timer_reserve(vm)) return retry_with_memory(PASS);
+  leave_primitive(vm, fp, OOP_TRUE);
+  timer_add(vm, vm->process, (uint64_t)when);
+  timer_announce(vm);
+  return wait_on(PASS, semaphore);
+}
+
+static int primitive_semaphore_signal(ARGS) {
+  Oop semaphore = fp[0];
+  if (!is_semaphore(semaphore)) return fail(PASS, FAIL_BAD_RECEIVER);
+  Oop process = list_take_first(vm, semaphore);
+  if (process == OOP_NONE) {
+    AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess_of(semaphore) + 1);
+    return return_value(PASS, fp, semaphore);
+  }
+  timer_remove(vm, process);
+  process_make_ready(vm, process, false);
+  return answer_and_reschedule(PASS, semaphore);
+}
+
+static int primitive_delay_until(ARGS) {
+  if (!is_integer(fp[1])) return fail(PASS, FAIL_BAD_ARGUMENT);
+  int64_t when = oop_to_integer(fp[1]);
+  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(PASS, fp, fp[0]);
+  if (!timer_reserve(vm)) return retry_with_memory(PASS);
+  Oop process = vm->process;
+  leave_primitive(vm, fp, fp[0]);
+  timer_add(vm, process, (uint64_t)when);
+  timer_announce(vm);
+  process_unload(vm);
+  set_state(process, STATE_DELAYED);
+  return switch_away(PASS);
+}
+
+void process_primitives_register(VM *vm) {
+  static const PrimitiveEntry entries[] = {
+      {"processNew", 2, NULL, primitive_process_new, false},
+      {"processResume", 0, NULL, primitive_process_resume, false},
+      {"processSuspend", 0, NULL, primitive_process_suspend, false},
+      {"processYield", 0, NULL, primitive_process_yield, false},
+      {"processActive", 0, NULL, primitive_process_active, false},
+      {"processSetPriority", 1, NULL, primitive_process_set_priority, false},
+      {"processRemoveFromWaiting", 0, NULL, primitive_process_remove_from_waiting, false},
+      {"processTopContext", 0, NULL, primitive_process_top_context, false},
+      {"processInject", 1, NULL, primitive_process_inject, false},
+      {"semaphoreWait", 0, NULL, primitive_semaphore_wait, false},
+      {"semaphoreWaitUntil", 1, NULL, primitive_semaphore_wait_until, false},
+      {"semaphoreSignal", 0, NULL, primitive_semaphore_signal, false},
+      {"delayUntil", 1, NULL, primitive_delay_until, false},
+  };
+  primitives_register(vm, entries, sizeof entries / sizeof *entries);
+}

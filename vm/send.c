@@ -1,0 +1,420 @@
+// Sends and returns.
+//
+// A send site has a cache of four words in its code's literal frame: class, target method, how to run it, selector. A
+// site that has seen one class is rewritten to an instruction for just that way of running (a method, a primitive, an instance
+// variable, a block); one that has seen two to four keeps them in an Array; beyond that it uses the global cache. Each filled site is
+// listed in vm->linked, so that a change of methods can empty just the caches of that selector.
+#include "vm/interpreter.h"
+#include <stdlib.h>
+
+enum { POLYMORPHIC_LIMIT = 4, POLYMORPHIC_WORDS = 3 * POLYMORPHIC_LIMIT };
+
+size_t selector_arguments(Oop selector) { return (size_t)symbol_argument_count(selector); }
+
+Oop code_method(Oop code) {
+  while (class_index_of(code) == CLASS_CompiledBlock) code = AS(CompiledBlock, code)->outerCode;
+  return code;
+}
+
+// --- what kind of method is it
+
+static uint64_t extra_of(RunKind kind, uint32_t operand) { return oop_from_integer((int64_t)((uint64_t)operand << 8 | kind)); }
+static RunKind extra_kind(uint64_t extra) { return (RunKind)((extra >> 3) & 255); }
+static uint32_t extra_operand(uint64_t extra) { return (uint32_t)(extra >> 11); }
+
+static uint64_t extra_of_two(uint32_t first, uint32_t second) {
+  uint32_t op = first & 255, a = (first >> 8) & 255, b = (first >> 16) & 255;
+  if ((second & 255) == OP_RETURN && ((second >> 8) & 255) == a) {
+    if (op == OP_GET_FIELD && b == 0) return extra_of(RUN_GETTER, first >> 24);
+    if (op == OP_LOAD_LITERAL) return extra_of(RUN_LITERAL, first >> 16);
+  }
+  if (op == OP_SET_FIELD && a == 1 && b == 0 && (second & 255) == OP_RETURN_SELF) return extra_of(RUN_SETTER, first >> 24);
+  return extra_of(RUN_METHOD, 0);
+}
+
+// How a method can be run most simply. Getters and setters are only taken for methods of an ordinary receiver, since the class decides.
+static uint64_t extra_for(VM *vm, Oop method) {
+  uint32_t *code = code_instructions(method);
+  size_t count = object_element_count(AS(CompiledMethod, method)->code);
+  if ((code[0] & 255) == OP_PRIMITIVE) {
+    const PrimitiveEntry *entry = vm->primitives[code[0] >> 16];
+    bool fits = entry->arguments < 0 || (size_t)entry->arguments == code_arguments(method);
+    if (entry->control == NULL && !entry->collects && fits) return extra_of(RUN_PRIMITIVE, code[0] >> 16);
+    if (entry->control != NULL && strcmp(entry->name, "blockValue") == 0) return extra_of(RUN_BLOCK, 0);
+    return extra_of(RUN_METHOD, 0);
+  }
+  if ((code[0] & 255) == OP_RETURN_SELF) return extra_of(RUN_SELF, 0);
+  return count >= 2 ? extra_of_two(code[0], code[1]) : extra_of(RUN_METHOD, 0);
+}
+
+// --- lookup
+
+static GlobalCacheEntry *global_entry(VM *vm, uint32_t class_index, Oop selector) {
+  size_t h = (size_t)(selector >> 4) ^ ((size_t)class_index * 0x9E3779B1u);
+  return &vm->global_cache[h & (GLOBAL_CACHE_SIZE - 1)];
+}
+
+// The method by the global cache; NULL when the class does not understand the selector.
+static GlobalCacheEntry *look_up(VM *vm, uint32_t class_index, Oop selector) {
+  GlobalCacheEntry *e = global_entry(vm, class_index, selector);
+  if (e->class_index == class_index && e->selector == selector) return e;
+  Oop method = class_lookup(vm, class_at(vm, class_index), selector);
+  if (method == OOP_NONE || method == OOP_NIL) return NULL;
+  *e = (GlobalCacheEntry){class_index, selector, method, extra_for(vm, method)};
+  return e;
+}
+
+// --- linking
+
+static void note_linked(VM *vm, Oop code, uint32_t *instruction, Oop *cache) {
+  if (vm->linked_count == vm->linked_capacity) {
+    vm->linked_capacity = vm->linked_capacity ? 2 * vm->linked_capacity : 1024;
+    vm->linked = realloc(vm->linked, vm->linked_capacity * sizeof(LinkedSite));
+    if (vm->linked == NULL) abort();
+  }
+  vm->linked[vm->linked_count++] = (LinkedSite){code, instruction, cache};
+}
+
+static void site_reset(LinkedSite *site) {
+  *site->instruction = instruction_original(*site->instruction);
+  site->cache[CACHE_CLASS] = CACHE_EMPTY;
+  site->cache[CACHE_TARGET] = OOP_NIL;
+  site->cache[CACHE_EXTRA] = oop_from_integer(0);
+}
+
+void caches_flush(VM *vm) {
+  for (size_t i = 0; i < vm->linked_count; i++) site_reset(&vm->linked[i]);
+  vm->linked_count = 0;
+  memset(vm->global_cache, 0, GLOBAL_CACHE_SIZE * sizeof(GlobalCacheEntry));
+}
+
+void caches_flush_selector(VM *vm, Oop selector) {
+  size_t kept = 0;
+  for (size_t i = 0; i < vm->linked_count; i++) {
+    if (vm->linked[i].cache[CACHE_SELECTOR] == selector) site_reset(&vm->linked[i]);
+    else vm->linked[kept++] = vm->linked[i];
+  }
+  vm->linked_count = kept;
+  for (size_t i = 0; i < GLOBAL_CACHE_SIZE; i++)
+    if (vm->global_cache[i].selector == selector) vm->global_cache[i] = (GlobalCacheEntry){0};
+}
+
+static void quicken(uint32_t *instruction, RunKind kind) {
+  static const uint8_t quick[] = {[RUN_METHOD] = OP_SEND_METHOD, [RUN_GETTER] = OP_SEND_GETTER, [RUN_PRIMITIVE] = OP_SEND_PRIMITIVE, [RUN_BLOCK] = OP_SEND_BLOCK};
+  uint8_t op = kind < sizeof quick ? quick[kind] : 0;
+  if (op != 0) *instruction = (*instruction & ~255u) | op;
+}
+
+static bool link_polymorphic(VM *vm, Oop *cache) {
+  Oop array = heap_allocate_old(vm->heap, CLASS_Array, FORMAT_INDEXABLE, POLYMORPHIC_WORDS);
+  if (array == OOP_NONE) return false;
+  Oop *slots = object_slots(array);
+  for (size_t i = 0; i < 3; i++) slots[i] = cache[i];
+  cache[CACHE_CLASS] = CACHE_POLYMORPHIC;
+  cache[CACHE_TARGET] = array;
+  return true;
+}
+
+// Enters what the lookup found in the site's cache. instruction: the send's own word.
+static void link_site(VM *vm, Oop code, uint32_t *instruction, Oop *cache, const GlobalCacheEntry *e) {
+  Oop class_word = oop_from_integer(e->class_index);
+  if (cache[CACHE_CLASS] == CACHE_EMPTY) {
+    cache[CACHE_CLASS] = class_word;
+    cache[CACHE_TARGET] = e->method;
+    cache[CACHE_EXTRA] = e->extra;
+    note_linked(vm, code, instruction, cache);
+    if ((*instruction & 255) == OP_SEND) quicken(instruction, extra_kind(e->extra));
+    return;
+  }
+  *instruction = instruction_original(*instruction);
+  if (cache[CACHE_CLASS] == CACHE_MEGAMORPHIC) return;
+  if (cache[CACHE_CLASS] != CACHE_POLYMORPHIC && !link_polymorphic(vm, cache)) return;
+  Oop *slots = object_slots(cache[CACHE_TARGET]);
+  for (size_t i = 0; i < POLYMORPHIC_WORDS; i += 3)
+    if (slots[i] == OOP_NIL) {
+      slots[i] = class_word;
+      slots[i + 1] = e->method;
+      slots[i + 2] = e->extra;
+      return;
+    }
+  cache[CACHE_CLASS] = CACHE_MEGAMORPHIC;
+  cache[CACHE_TARGET] = OOP_NIL;
+}
+
+// --- activation
+
+// Sets up the callee's frame and goes on at its first instruction. frame[0..] hold receiver and arguments.
+static inline int activate_inline(ARGS, Oop *frame, Oop code) {
+  frame[-3] = oop_from_integer(frame - fp);
+  frame[-2] = ip_to_oop(ip);
+  frame[-1] = code;
+  ip = code_instructions(code);
+  fp = frame;
+  if (unlikely(frame + code_registers(code) > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed))) return enter_slowly(PASS);
+  k = code_literals(code);
+  NEXT;
+}
+
+int activate(ARGS, Oop *frame, Oop code) { return activate_inline(PASS, frame, code); }
+
+static int answer_here(ARGS, Oop value) {
+  fp[(ip[-1] >> 8) & 255] = value;
+  NEXT;
+}
+
+static int activate_block(ARGS, Oop *frame, Oop method) {
+  Oop code = AS(BlockClosure, frame[0])->code;
+  if (unlikely(code_arguments(code) != code_arguments(method))) return activate(PASS, frame, method);
+  return activate_inline(PASS, frame, code);
+}
+
+static int run_setter(ARGS, Oop *frame, Oop method, uint32_t slot) {
+  if (unlikely(object_is_immutable(frame[0]))) return activate(PASS, frame, method);
+  heap_store(vm->heap, frame[0], slot, frame[1]);
+  return answer_here(PASS, frame[0]);
+}
+
+static int run_primitive(ARGS, Oop *frame, Oop method, uint32_t index) {
+  Oop result = vm->primitives[index]->plain(vm, frame);
+  if (unlikely(result == OOP_NONE)) return activate(PASS, frame, method);
+  return answer_here(PASS, result);
+}
+
+static int run_target(ARGS, Oop *frame, Oop method, uint64_t extra) {
+  switch (extra_kind(extra)) {
+    case RUN_GETTER: return answer_here(PASS, object_slots(frame[0])[extra_operand(extra)]);
+    case RUN_SETTER: return run_setter(PASS, frame, method, extra_operand(extra));
+    case RUN_SELF: return answer_here(PASS, frame[0]);
+    case RUN_LITERAL: return answer_here(PASS, code_literals(method)[extra_operand(extra)]);
+    case RUN_PRIMITIVE: return run_primitive(PASS, frame, method, extra_operand(extra));
+    case RUN_BLOCK: return activate_block(PASS, frame, method);
+    case RUN_METHOD: break;
+  }
+  return activate_inline(PASS, frame, method);
+}
+
+// --- not understood
+
+static Oop message_new(VM *vm, Oop selector, const Oop *arguments, size_t count) {
+  Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, count);
+  if (array == OOP_NONE) return OOP_NONE;
+  for (size_t i = 0; i < count; i++) heap_store(vm->heap, array, i, arguments[i]);
+  Oop message = heap_allocate(vm->heap, CLASS_Message, FORMAT_FIXED, NAMED_SLOTS(Message));
+  if (message == OOP_NONE) return OOP_NONE;
+  AS(Message, message)->selector = selector;
+  AS(Message, message)->arguments = array;
+  return message;
+}
+
+static int not_understood(ARGS, Oop *frame, Oop selector, size_t count) {
+  Oop dnu = vm->selectors[SELECTOR_DOES_NOT_UNDERSTAND];
+  if (selector == dnu) vm_fatal(vm, "doesNotUnderstand: is not understood");
+  Oop message;
+  while ((message = message_new(vm, selector, frame + 1, count)) == OOP_NONE) {
+    ptrdiff_t distance = frame - fp;
+    if (!collect_at(vm, ip, fp, k, frame + count + 1, heap_shortage(vm->heap))) vm_fatal(vm, "out of memory while reporting a message that is not understood");
+    fp = vm->fp;
+    frame = fp + distance;
+  }
+  AS(Message, message)->lookupClass = class_of(vm, frame[0]);
+  frame[1] = message;
+  return send_selector(PASS, frame, dnu, 1);
+}
+
+// --- sends
+
+int send_selector(ARGS, Oop *frame, Oop selector, size_t arguments) {
+  GlobalCacheEntry *e = look_up(vm, class_index_of(frame[0]), selector);
+  if (unlikely(e == NULL)) return not_understood(PASS, frame, selector, arguments);
+  return run_target(PASS, frame, e->method, e->extra);
+}
+
+static uint32_t *own_instruction(const uint32_t *ip) {
+  uint32_t *word = (uint32_t *)(uintptr_t)(ip - 1);
+  return (*word & 255) == OP_EXT ? word - 1 : word;
+}
+
+static int send_missed(ARGS, Oop *window, Oop *cache) {
+  uint32_t class_index = class_index_of(window[3]);
+  GlobalCacheEntry *e = look_up(vm, class_index, cache[CACHE_SELECTOR]);
+  if (unlikely(e == NULL)) return not_understood(PASS, window + 3, cache[CACHE_SELECTOR], selector_arguments(cache[CACHE_SELECTOR]));
+  link_site(vm, fp[-1], own_instruction(ip), cache, e);
+  return run_target(PASS, window + 3, e->method, e->extra);
+}
+
+int send_by_cache(ARGS, Oop *window, Oop *cache) {
+  Oop class_word = oop_from_integer(class_index_of(window[3]));
+  if (likely(cache[CACHE_CLASS] == class_word)) return run_target(PASS, window + 3, cache[CACHE_TARGET], cache[CACHE_EXTRA]);
+  if (cache[CACHE_CLASS] == CACHE_POLYMORPHIC) {
+    const Oop *slots = object_slots(cache[CACHE_TARGET]);
+    for (size_t i = 0; i < POLYMORPHIC_WORDS; i += 3)
+      if (slots[i] == class_word) return run_target(PASS, window + 3, slots[i + 1], slots[i + 2]);
+  }
+  return send_missed(PASS, window, cache);
+}
+
+int instruction_send(ARGS) { return send_by_cache(PASS, fp + B, k + CACHE_WORDS * C); }
+
+int instruction_send_wide(ARGS) {
+  uint32_t site = *ip++ >> 16;
+  return send_by_cache(PASS, fp + B, k + (size_t)CACHE_WORDS * site);
+}
+
+#define CACHE_HIT(cache, receiver) ((cache)[CACHE_CLASS] == oop_from_integer(class_index_of(receiver)))
+
+int instruction_send_method(ARGS) {
+  Oop *frame = fp + B + 3;
+  const Oop *cache = k + CACHE_WORDS * C;
+  if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
+  return activate_inline(PASS, frame, cache[CACHE_TARGET]);
+}
+
+int instruction_send_primitive(ARGS) {
+  Oop *frame = fp + B + 3;
+  const Oop *cache = k + CACHE_WORDS * C;
+  if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
+  Oop result = vm->primitives[extra_operand(cache[CACHE_EXTRA])]->plain(vm, frame);
+  if (unlikely(result == OOP_NONE)) return activate(PASS, frame, cache[CACHE_TARGET]);
+  fp[A] = result;
+  NEXT;
+}
+
+int instruction_send_getter(ARGS) {
+  Oop receiver = fp[B + 3];
+  const Oop *cache = k + CACHE_WORDS * C;
+  if (unlikely(!CACHE_HIT(cache, receiver))) return instruction_send(PASS);
+  fp[A] = object_slots(receiver)[extra_operand(cache[CACHE_EXTRA])];
+  NEXT;
+}
+
+int instruction_send_block(ARGS) {
+  Oop *frame = fp + B + 3;
+  const Oop *cache = k + CACHE_WORDS * C;
+  if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
+  Oop code = AS(BlockClosure, frame[0])->code;
+  if (unlikely(code_arguments(code) != code_arguments(cache[CACHE_TARGET]))) return activate(PASS, frame, cache[CACHE_TARGET]);
+  return activate_inline(PASS, frame, code);
+}
+
+// --- super: the target depends on nothing but the site
+
+static int super_missed(ARGS, Oop *window, Oop *cache) {
+  Oop class = AS(CompiledMethod, code_method(fp[-1]))->methodClass;
+  Oop superclass = AS(Class, class)->superclass;
+  Oop selector = cache[CACHE_SELECTOR];
+  Oop method = superclass == OOP_NIL ? OOP_NONE : class_lookup(vm, superclass, selector);
+  if (method == OOP_NONE || method == OOP_NIL) return not_understood(PASS, window + 3, selector, selector_arguments(selector));
+  cache[CACHE_CLASS] = oop_from_integer(0);
+  cache[CACHE_TARGET] = method;
+  cache[CACHE_EXTRA] = extra_for(vm, method);
+  note_linked(vm, fp[-1], own_instruction(ip), cache);
+  return run_target(PASS, window + 3, method, cache[CACHE_EXTRA]);
+}
+
+static int super_by_cache(ARGS, Oop *window, Oop *cache) {
+  if (unlikely(cache[CACHE_CLASS] == CACHE_EMPTY)) return super_missed(PASS, window, cache);
+  return run_target(PASS, window + 3, cache[CACHE_TARGET], cache[CACHE_EXTRA]);
+}
+
+int instruction_super(ARGS) { return super_by_cache(PASS, fp + B, k + CACHE_WORDS * C); }
+
+int instruction_super_wide(ARGS) {
+  uint32_t site = *ip++ >> 16;
+  return super_by_cache(PASS, fp + B, k + (size_t)CACHE_WORDS * site);
+}
+
+// --- sends from slow paths
+
+static Oop *free_window(Oop *fp) { return fp + code_registers(fp[-1]) + FRAME_HEADER; }
+
+int send_known_0(ARGS, KnownSelector selector, Oop receiver) {
+  Oop *frame = free_window(fp);
+  frame[0] = receiver;
+  return send_selector(PASS, frame, vm->selectors[selector], 0);
+}
+
+int send_known_1(ARGS, KnownSelector selector, Oop receiver, Oop argument) {
+  Oop *frame = free_window(fp);
+  frame[0] = receiver;
+  frame[1] = argument;
+  return send_selector(PASS, frame, vm->selectors[selector], 1);
+}
+
+int send_known_2(ARGS, KnownSelector selector, Oop receiver, Oop first, Oop second) {
+  Oop *frame = free_window(fp);
+  frame[0] = receiver;
+  frame[1] = first;
+  frame[2] = second;
+  return send_selector(PASS, frame, vm->selectors[selector], 2);
+}
+
+int interject(ARGS, KnownSelector selector, Oop receiver, Oop argument, size_t arguments) {
+  Oop *frame = free_window(fp);
+  frame[0] = receiver;
+  frame[1] = argument;
+  Oop method = class_lookup(vm, class_of(vm, receiver), vm->selectors[selector]);
+  if (method == OOP_NONE || method == OOP_NIL || code_arguments(method) != arguments) NEXT;
+  frame[-3] = oop_from_integer(frame - fp) | FRAME_DISCARDS;
+  frame[-2] = ip_to_oop(ip);
+  frame[-1] = method;
+  ip = code_instructions(method);
+  fp = frame;
+  k = code_literals(method);
+  if (frame + code_registers(method) > vm->stack_end - STACK_RESERVE) return enter_slowly(PASS);
+  NEXT;
+}
+
+// --- returns
+
+// Leaves the frame `top` with a value. The frames above it are gone already.
+int return_value(ARGS, Oop *top, Oop value) {
+  Oop saved = top[-3];
+  if (saved & FRAME_HAS_CONTEXT) contexts_kill(vm, top);
+  if (saved & FRAME_IS_BASE) {
+    vm_save_state(vm, ip, top, k);
+    if (process_finish(vm) == RUN_EXIT) return RUN_EXIT;
+    ip = vm->ip;
+    fp = vm->fp;
+    k = vm->k;
+    NEXT;
+  }
+  ip = oop_to_ip(top[-2]);
+  fp = frame_caller(top);
+  k = code_literals(fp[-1]);
+  if (!(saved & FRAME_DISCARDS)) fp[(ip[-1] >> 8) & 255] = value;
+  NEXT;
+}
+
+// --- safepoints
+
+int safepoint(ARGS) {
+  atomic_store(&vm->stack_limit, vm->stack_end - STACK_RESERVE);
+  uint32_t bits = atomic_exchange(&vm->attention, 0);
+  if (bits & ATTENTION_INTERRUPT) {
+    if (bits & ~(uint32_t)ATTENTION_INTERRUPT) atomic_fetch_or(&vm->attention, bits & ~(uint32_t)ATTENTION_INTERRUPT);
+    return interject(PASS, SELECTOR_INTERRUPTED, vm->process, OOP_NIL, 0);
+  }
+  if (bits != 0) {
+    vm_save_state(vm, ip, fp, k);
+    if (scheduler_attention(vm, bits) == RUN_EXIT) return RUN_EXIT;
+    ip = vm->ip;
+    fp = vm->fp;
+    k = vm->k;
+  }
+  NEXT;
+}
+
+// The frame that is being entered does not fit, or somebody wants attention.
+int enter_slowly(ARGS) {
+  k = code_literals(fp[-1]);
+  size_t needed = code_registers(fp[-1]);
+  if (fp + needed > vm->stack_end - STACK_RESERVE) {
+    size_t size = (size_t)(vm->stack_end - vm->stack_base);
+    vm_save_state(vm, ip, fp, k);
+    if (!stack_grow(vm, needed + STACK_RESERVE)) vm_fatal(vm, "stack overflow while handling a stack overflow");
+    fp = vm->fp;
+    bool over = size < vm->max_stack_words && (size_t)(vm->stack_end - vm->stack_base) >= vm->max_stack_words;
+    if (over) return interject(PASS, SELECTOR_STACK_OVERFLOW, vm->process, OOP_NIL, 0);
+  }
+  return safepoint(PASS);
+}

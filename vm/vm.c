@@ -1,0 +1,155 @@
+// Making and freeing a VM, its roots, and the report when it has a bug.
+#include "vm/interpreter.h"
+#include <errno.h>
+#include <stdlib.h>
+
+enum { MAX_STACK_WORDS = 8 << 20 };
+
+static void visit_symbol(void *context, Oop *symbol) {
+  void **pair = context;
+  ((RootVisitor)pair[0])(pair[1], symbol);
+}
+
+static void enumerate_roots(void *owner, RootVisitor visit, void *context) {
+  VM *vm = owner;
+  Oop *single[] = {&vm->process, &vm->main_process, &vm->smalltalk, &vm->processor, &vm->timers, &vm->character_symbols};
+  for (size_t i = 0; i < sizeof single / sizeof *single; i++) visit(context, single[i]);
+  for (uint32_t i = 1; i < vm->class_count; i++) visit(context, &vm->class_table[i]);
+  for (size_t i = 0; i < SELECTOR_LIMIT; i++) visit(context, &vm->selectors[i]);
+  for (size_t i = 0; i < FAIL_LIMIT; i++) visit(context, &vm->reasons[i]);
+  void *pair[2] = {(void *)(uintptr_t)visit, context};
+  symbol_each(vm, visit_symbol, pair);
+}
+
+// Cached methods may die in the collection; those in inline caches are held by their code.
+static void before_full(void *owner) {
+  VM *vm = owner;
+  memset(vm->global_cache, 0, GLOBAL_CACHE_SIZE * sizeof(GlobalCacheEntry));
+}
+
+static void after_full(void *owner) {
+  VM *vm = owner;
+  size_t kept = 0;
+  for (size_t i = 0; i < vm->linked_count; i++)
+    if (heap_is_live(vm->heap, vm->linked[i].code)) vm->linked[kept++] = vm->linked[i];
+  vm->linked_count = kept;
+}
+
+static bool intern_names(VM *vm) {
+  static const char *const selectors[] = {
+#define SELECTOR(name, text) text,
+#include "vm/selectors.def"
+#undef SELECTOR
+  };
+  static const char *const reasons[] = {
+#define REASON(name, text) text,
+#include "vm/reasons.def"
+#undef REASON
+  };
+  for (size_t i = 0; i < SELECTOR_LIMIT; i++)
+    if ((vm->selectors[i] = symbol_intern(vm, selectors[i], strlen(selectors[i]))) == OOP_NONE) return false;
+  for (size_t i = 0; i < FAIL_LIMIT; i++)
+    if ((vm->reasons[i] = symbol_intern(vm, reasons[i], strlen(reasons[i]))) == OOP_NONE) return false;
+  return true;
+}
+
+static Heap *make_heap(VM *vm, const VMOptions *options) {
+  HeapOptions o = {.eden_bytes = options->eden_bytes,
+                   .max_heap_bytes = options->max_heap_bytes,
+                   .roots = enumerate_roots,
+                   .before_full = before_full,
+                   .after_full = after_full,
+                   .owner = vm};
+  return heap_new(&o);
+}
+
+static void nil_roots(VM *vm) {
+  vm->process = vm->main_process = vm->smalltalk = vm->processor = vm->timers = vm->character_symbols = OOP_NIL;
+  vm->timer_count = oop_from_integer(0);
+  for (size_t i = 0; i < SELECTOR_LIMIT; i++) vm->selectors[i] = OOP_NIL;
+  for (size_t i = 0; i < FAIL_LIMIT; i++) vm->reasons[i] = OOP_NIL;
+}
+
+VM *vm_new(const VMOptions *options) {
+  static const VMOptions defaults = {0};
+  if (options == NULL) options = &defaults;
+  VM *vm = calloc(1, sizeof *vm);
+  if (vm == NULL) return NULL;
+  nil_roots(vm);
+  vm->class_count = 1;
+  vm->max_stack_words = options->max_stack_words != 0 ? options->max_stack_words : MAX_STACK_WORDS;
+  vm->global_cache = calloc(GLOBAL_CACHE_SIZE, sizeof(GlobalCacheEntry));
+  vm->scheduler = scheduler_new();
+  vm->symbols = symbol_table_new();
+  if (vm->global_cache == NULL || vm->scheduler == NULL || vm->symbols == NULL || (vm->heap = make_heap(vm, options)) == NULL) {
+    vm_free(vm);
+    errno = ENOMEM;
+    return NULL;
+  }
+  primitives_register_all(vm);
+  context_primitives_register(vm);
+  process_primitives_register(vm);
+  if (!intern_names(vm)) {
+    vm_free(vm);
+    errno = ENOMEM;
+    return NULL;
+  }
+  return vm;
+}
+
+void vm_free(VM *vm) {
+  if (vm == NULL) return;
+  if (vm->scheduler != NULL) scheduler_free(vm->scheduler);
+  if (vm->heap != NULL) heap_free(vm->heap);
+  if (vm->symbols != NULL) symbol_table_free(vm->symbols);
+  free(vm->global_cache);
+  free(vm->class_table);
+  free(vm->primitives);
+  free(vm->linked);
+  free(vm);
+}
+
+static void print_selector(FILE *out, Oop selector) {
+  size_t length;
+  char *text = is_pointer(selector) && selector != OOP_NONE ? string_to_utf8(selector, &length) : NULL;
+  fputs(text == NULL ? "?" : text, out);
+  free(text);
+}
+
+static void print_class(VM *vm, Oop class, FILE *out) {
+  if (class_index_of(class) == CLASS_Metaclass) {
+    print_selector(out, AS(Class, AS(Metaclass, class)->thisClass)->name);
+    fputs(" class", out);
+  } else if (is_pointer(class) && class != OOP_NONE) {
+    print_selector(out, AS(Class, class)->name);
+  }
+  (void)vm;
+}
+
+static void print_frame(VM *vm, const Oop *fp, FILE *out) {
+  Oop method = code_method(fp[-1]);
+  bool block = method != fp[-1];
+  fputs(block ? "  [] in " : "  ", out);
+  print_class(vm, AS(CompiledMethod, method)->methodClass, out);
+  fputs(">>", out);
+  print_selector(out, AS(CompiledMethod, method)->selector);
+  fputc('\n', out);
+}
+
+void vm_print_backtrace(VM *vm, Oop process, FILE *out) {
+  enum { SHOWN = 100 };
+  if (AS(Process, process)->stack == OOP_NIL) return;
+  Oop *base = process == vm->process ? vm->stack_base : object_slots(AS(Process, process)->stack);
+  Oop *fp = process == vm->process ? vm->fp : base + oop_to_integer(AS(Process, process)->frame);
+  for (int i = 0; i < SHOWN; i++, fp = frame_caller(fp)) {
+    print_frame(vm, fp, out);
+    if (fp[-3] & FRAME_IS_BASE) return;
+  }
+  fputs("  ...\n", out);
+}
+
+void vm_fatal(VM *vm, const char *message) {
+  fprintf(stderr, "baton: internal error: %s\n", message);
+  if (vm != NULL && vm->process != OOP_NIL) vm_print_backtrace(vm, vm->process, stderr);
+  abort();
+}
