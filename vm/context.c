@@ -67,7 +67,7 @@ static bool unwind_between(Oop *fp, const Oop *home) {
 static int again_after(ARGS) {
   bool room = collect_at(vm, ip, fp, k, NULL, heap_shortage(vm->heap));
   fp = vm->fp;
-  if (!room) return interject(PASS, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)heap_shortage(vm->heap)), 1);
+  if (!room) return interject_known(STATE, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)heap_shortage(vm->heap)));
   ip = vm->ip - 1;
   NEXT;
 }
@@ -76,11 +76,11 @@ int instruction_return_nonlocal(ARGS) {
   Oop value = fp[A];
   Oop home = AS(BlockClosure, fp[0])->home;
   Oop *frame = home == OOP_NIL || AS(Context, home)->process != vm->process ? NULL : context_frame(vm, home);
-  if (likely(frame != NULL) && !unwind_between(fp, frame)) return return_value(PASS, frame, value);
+  if (likely(frame != NULL) && !unwind_between(fp, frame)) return return_value(STATE, frame, value);
   Oop here = context_of_frame(vm, vm->process, fp, OOP_NONE);
   if (here == OOP_NONE) return again_after(PASS);
-  if (frame == NULL) return send_known_1(PASS, SELECTOR_CANNOT_RETURN, here, value);
-  return send_known_2(PASS, SELECTOR_RETURN_THROUGH, here, fp[A], home);
+  if (frame == NULL) return send_known_1(STATE, SELECTOR_CANNOT_RETURN, here, value);
+  return send_known_2(STATE, SELECTOR_RETURN_THROUGH, here, fp[A], home);
 }
 
 // --- failing and answering from a control primitive
@@ -90,7 +90,7 @@ static int fail(ARGS, FailureReason reason) {
   NEXT;
 }
 
-static int answer(ARGS, Oop value) { return return_value(PASS, fp, value); }
+static int answer(ARGS, Oop value) { return return_value(STATE, fp, value); }
 
 // Lets a primitive that wants memory run again.
 static int collect_and_retry(ARGS) {
@@ -110,7 +110,7 @@ static int become_frame_of(ARGS, Oop code) {
   fp[-1] = code;
   ip = code_instructions(code);
   k = code_literals(code);
-  if (fp + code_registers(code) > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed)) return enter_slowly(PASS);
+  if (fp + code_registers(code) > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed)) return enter_slowly(STATE);
   NEXT;
 }
 
@@ -149,7 +149,7 @@ static bool is_class(VM *vm, Oop o) {
 }
 
 // Sends from the place of the running frame, which goes: the window keeps its caller and return address.
-static int send_in_place(ARGS, Oop class, Oop selector, size_t count) {
+INLINE int send_in_place(ARGS, Oop class, Oop selector, size_t count) {
   Oop method = class_lookup(vm, class, selector);
   if (method != OOP_NONE && method != OOP_NIL && code_arguments(method) == count) return become_frame_of(PASS, method);
   if (fp[-3] & FRAME_HAS_CONTEXT) contexts_kill(vm, fp);
@@ -158,7 +158,7 @@ static int send_in_place(ARGS, Oop class, Oop selector, size_t count) {
   ip = oop_to_ip(frame[-2]);
   fp = frame_caller(frame);
   k = code_literals(fp[-1]);
-  return send_selector(PASS, frame, selector, count);
+  return send_selector(STATE, frame, selector);
 }
 
 static int primitive_perform(ARGS) {
@@ -204,7 +204,7 @@ static bool is_context(Oop o) { return class_index_of(o) == CLASS_Context; }
 // The receiver's frame, or NULL after a failure reason that `fail` takes.
 static Oop *receiver_frame(VM *vm, Oop context) { return is_context(context) ? context_frame(vm, context) : NULL; }
 
-static int answer_context(ARGS, Oop process, Oop *frame, Oop after) {
+INLINE int answer_context(ARGS, Oop process, Oop *frame, Oop after) {
   Oop context = context_of_frame(vm, process, frame, after);
   if (context == OOP_NONE) return collect_and_retry(PASS);
   return answer(PASS, context);
@@ -269,7 +269,7 @@ static int primitive_context_pc(ARGS) {
   return answer(PASS, oop_from_integer(pc - code_instructions(frame[-1])));
 }
 
-static int find_marked(ARGS, int64_t mark, const Oop *stop) {
+INLINE int find_marked(ARGS, int64_t mark, const Oop *stop) {
   Oop *frame = receiver_frame(vm, fp[0]);
   if (frame == NULL) return answer(PASS, OOP_NIL);
   while (!(frame[-3] & FRAME_IS_BASE)) {
@@ -296,7 +296,7 @@ static Oop *own_frame(VM *vm, Oop context) {
 static int primitive_context_return(ARGS) {
   Oop *frame = own_frame(vm, fp[0]);
   if (frame == NULL) return fail(PASS, FAIL_BAD_STATE);
-  return return_value(PASS, frame, fp[1]);
+  return return_value(STATE, frame, fp[1]);
 }
 
 // Cuts the stack to the frame and goes on in it with the value as the result of what it last called.
@@ -307,7 +307,7 @@ static int primitive_context_resume(ARGS) {
   while (frame_caller(callee) != frame) callee = frame_caller(callee);
   contexts_kill(vm, callee);
   callee[-3] &= ~FRAME_HAS_CONTEXT;
-  return return_value(PASS, callee, fp[1]);
+  return return_value(STATE, callee, fp[1]);
 }
 
 static int primitive_context_restart(ARGS) {

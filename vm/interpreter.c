@@ -45,7 +45,7 @@ static int instruction_get_field(ARGS) {
   NEXT;
 }
 
-static int immutable_store(ARGS) { return send_known_1(PASS, SELECTOR_CANNOT_ASSIGN, fp[B], oop_from_integer((int64_t)C + 1)); }
+SLOW int immutable_store(ARGS) { return send_known_1(STATE, SELECTOR_CANNOT_ASSIGN, fp[B], oop_from_integer((int64_t)C + 1)); }
 
 static int instruction_set_field(ARGS) {
   Oop object = fp[B];
@@ -72,17 +72,17 @@ static int instruction_get_copied(ARGS) {
 // --- making objects
 
 // An instruction that could not allocate runs again after a collection.
-static int again_after_collection(ARGS) {
+SLOW int again_after_collection(ARGS) {
   if (!collect_at(vm, ip, fp, k, NULL, heap_shortage(vm->heap))) {
     fp = vm->fp;
-    return interject(PASS, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)heap_shortage(vm->heap)), 1);
+    return interject_known(STATE, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)heap_shortage(vm->heap)));
   }
   fp = vm->fp;
   ip = vm->ip - 1;
   NEXT;
 }
 
-static inline int new_array(ARGS, size_t size) {
+INLINE int new_array(ARGS, size_t size) {
   Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, size);
   if (unlikely(array == OOP_NONE)) return again_after_collection(PASS);
   fp[A] = array;
@@ -129,9 +129,9 @@ static int instruction_closure(ARGS) {
 
 // --- returns
 
-static int return_slowly(ARGS) { return return_value(PASS, fp, fp[A]); }
+SLOW int return_slowly(ARGS) { return return_value(STATE, fp, fp[A]); }
 
-static inline int return_fast(ARGS, Oop value) {
+INLINE int return_fast(ARGS, Oop value) {
   fp -= (fp[-3] >> 3);
   k = code_literals(fp[-1]);
   fp[(ip[-1] >> 8) & 255] = value;
@@ -144,7 +144,7 @@ static int instruction_return(ARGS) {
   return return_fast(PASS, fp[A]);
 }
 
-static int return_self_slowly(ARGS) { return return_value(PASS, fp, fp[0]); }
+SLOW int return_self_slowly(ARGS) { return return_value(STATE, fp, fp[0]); }
 
 static int instruction_return_self(ARGS) {
   if (unlikely(fp[-3] >> 32)) return return_self_slowly(PASS);
@@ -159,7 +159,7 @@ static inline bool wants_attention(VM *vm, const Oop *fp) { return unlikely(fp >
 static int instruction_jump(ARGS) {
   int32_t distance = SIGNED_J;
   ip += distance;
-  if (distance < 0 && wants_attention(vm, fp)) return safepoint(PASS);
+  if (distance < 0 && wants_attention(vm, fp)) return safepoint(STATE);
   NEXT;
 }
 
@@ -167,7 +167,7 @@ static int instruction_jump(ARGS) {
   do {                                                               \
     int32_t distance_ = (distance);                                  \
     ip += distance_;                                                 \
-    if (distance_ < 0 && wants_attention(vm, fp)) return safepoint(PASS); \
+    if (distance_ < 0 && wants_attention(vm, fp)) return safepoint(STATE); \
   } while (0)
 
 static int instruction_jump_nil(ARGS) {
@@ -181,14 +181,13 @@ static int instruction_jump_not_nil(ARGS) {
 }
 
 // The answer of mustBeBoolean goes into the register, and the jump is tried again.
-static int must_be_boolean(ARGS) {
-  Oop *frame = fp + code_registers(fp[-1]) + FRAME_HEADER;
-  frame[0] = fp[A];
+SLOW int must_be_boolean(ARGS) {
+  Oop value = fp[A];
   // the result must land in A of the word before the return address: the word before the jump does not name it, so
   // the receiver is asked between two instructions and counts as false if the method returns at all
   int32_t distance = (ins & 255) == OP_JUMP_FALSE ? SIGNED_BX : 0;
   ip += distance;
-  return interject(PASS, SELECTOR_MUST_BE_BOOLEAN, frame[0], OOP_NIL, 0);
+  return interject_known(STATE, SELECTOR_MUST_BE_BOOLEAN, value, OOP_NIL);
 }
 
 static int instruction_jump_false(ARGS) {
@@ -225,15 +224,14 @@ static inline bool float_operands(Oop a, Oop b, double *x, double *y) {
   return (is_immediate_float(a) || is_immediate_float(b)) && float_operand(a, x) && float_operand(b, y);
 }
 
-#define BINARY_SLOW(name)                                                                              \
-  static int name##_slow(ARGS) { return send_known_1(PASS, SELECTOR_##name, fp[B], fp[C]); }           \
-  static inline Oop name##_right(const Oop *fp, uint32_t ins) { return fp[C]; }
+#define BINARY_SLOW(name) \
+  SLOW int name##_slow(ARGS) { return send_known_1(STATE, SELECTOR_##name, fp[B], fp[C]); }
 
 #define BINARY_INTEGER_SLOW(name, base) \
-  static int name##_slow(ARGS) { return send_known_1(PASS, SELECTOR_##base, fp[B], oop_from_integer(SIGNED_C)); }
+  SLOW int name##_slow(ARGS) { return send_known_1(STATE, SELECTOR_##base, fp[B], oop_from_integer(SIGNED_C)); }
 
 #define FLOAT_PATH(name, expression)                                   \
-  static int name##_float(ARGS) {                                      \
+  SLOW int name##_float(ARGS) {                                      \
     double x, y;                                                       \
     Oop result;                                                        \
     if (float_operands(fp[B], fp[C], &x, &y) && float_is_immediate(expression, &result)) { \
@@ -350,7 +348,7 @@ static int instruction_bit_shift(ARGS) {
 }
 
 BINARY_INTEGER_SLOW(ADD_INTEGER, ADD)
-static int add_integer_float(ARGS) {
+SLOW int add_integer_float(ARGS) {
   Oop result;
   if (is_immediate_float(fp[B]) && float_is_immediate(immediate_float_value(fp[B]) + SIGNED_C, &result)) {
     fp[A] = result;
@@ -368,7 +366,7 @@ static int instruction_add_integer(ARGS) {
 }
 
 BINARY_INTEGER_SLOW(SUBTRACT_INTEGER, SUBTRACT)
-static int subtract_integer_float(ARGS) {
+SLOW int subtract_integer_float(ARGS) {
   Oop result;
   if (is_immediate_float(fp[B]) && float_is_immediate(immediate_float_value(fp[B]) - SIGNED_C, &result)) {
     fp[A] = result;
@@ -398,7 +396,7 @@ static int instruction_subtract_integer(ARGS) {
 
 #define COMPARISON(name, function, operator)                                              \
   BINARY_SLOW(name)                                                                       \
-  static int name##_float(ARGS) {                                                         \
+  SLOW int name##_float(ARGS) {                                                         \
     double x, y;                                                                          \
     if (float_operands(fp[B], fp[C], &x, &y)) {                                           \
       fp[A] = oop_from_boolean(x operator y);                                             \
@@ -412,7 +410,7 @@ static int instruction_subtract_integer(ARGS) {
     fp[A] = oop_from_boolean((int64_t)a operator(int64_t) b);                             \
     NEXT;                                                                                 \
   }                                                                                       \
-  static int test_##function##_float(ARGS) {                                              \
+  SLOW int test_##function##_float(ARGS) {                                              \
     double x, y;                                                                          \
     if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(x operator y);                       \
     return name##_slow(PASS);                                                             \
@@ -423,7 +421,7 @@ static int instruction_subtract_integer(ARGS) {
     BRANCH((int64_t)a operator(int64_t) b);                                               \
   }                                                                                       \
   BINARY_INTEGER_SLOW(TEST_##name##_INTEGER, name)                                        \
-  static int test_##function##_integer_float(ARGS) {                                      \
+  SLOW int test_##function##_integer_float(ARGS) {                                      \
     if (is_immediate_float(fp[B])) BRANCH(immediate_float_value(fp[B]) operator SIGNED_C); \
     return TEST_##name##_INTEGER_slow(PASS);                                              \
   }                                                                                       \
@@ -453,7 +451,7 @@ static inline bool equality_is_identity(Oop a, Oop b) {
     else return name##_slow(PASS);                                                       \
     NEXT;                                                                                \
   }                                                                                      \
-  static int test_##function##_float(ARGS) {                                             \
+  SLOW int test_##function##_float(ARGS) {                                             \
     double x, y;                                                                         \
     if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(x operator y);                      \
     return name##_slow(PASS);                                                            \
@@ -464,7 +462,7 @@ static inline bool equality_is_identity(Oop a, Oop b) {
     BRANCH(a operator b);                                                                \
   }                                                                                      \
   BINARY_INTEGER_SLOW(TEST_##name##_INTEGER, name)                                       \
-  static int test_##function##_integer_float(ARGS) {                                     \
+  SLOW int test_##function##_integer_float(ARGS) {                                     \
     if (is_immediate_float(fp[B])) BRANCH(immediate_float_value(fp[B]) operator SIGNED_C); \
     return TEST_##name##_INTEGER_slow(PASS);                                             \
   }                                                                                      \
@@ -498,7 +496,7 @@ static int instruction_for_loop(ARGS) {
   fp[A] = (Oop)next;
   if (step > 0 ? next <= (int64_t)limit : next >= (int64_t)limit) {
     ip += 1 + ((int32_t)*ip >> 8);
-    if (wants_attention(vm, fp)) return safepoint(PASS);
+    if (wants_attention(vm, fp)) return safepoint(STATE);
     NEXT;
   }
   ip += 4;
@@ -507,15 +505,15 @@ static int instruction_for_loop(ARGS) {
 
 // --- elements
 
-static int at_slow(ARGS) {
-  Oop *window = fp + code_registers(fp[-1]);
-  window[3] = fp[B];
-  window[4] = fp[C];
+SLOW int at_slow(ARGS) {
+  Oop *frame = free_frame(fp);
+  frame[0] = fp[B];
+  frame[1] = fp[C];
   uint32_t site = *ip++ >> 16;
-  return send_by_cache(PASS, window, k + (size_t)CACHE_WORDS * site);
+  return send_by_cache(STATE, frame, k + (size_t)CACHE_WORDS * site);
 }
 
-static int at_bytes(ARGS, Oop object, uint64_t index, uint32_t class_index) {
+INLINE int at_bytes(ARGS, Oop object, uint64_t index, uint32_t class_index) {
   if (index >= object_element_count(object)) return at_slow(PASS);
   uint8_t byte = object_bytes(object)[index];
   fp[A] = class_index == CLASS_ByteArray ? oop_from_integer(byte) : oop_from_character(byte);
@@ -538,16 +536,16 @@ static int instruction_at(ARGS) {
   return at_slow(PASS);
 }
 
-static int at_put_slow(ARGS) {
-  Oop *window = fp + code_registers(fp[-1]);
-  window[3] = fp[B];
-  window[4] = fp[C];
-  window[5] = fp[A];
+SLOW int at_put_slow(ARGS) {
+  Oop *frame = free_frame(fp);
+  frame[0] = fp[B];
+  frame[1] = fp[C];
+  frame[2] = fp[A];
   uint32_t site = *ip++ >> 16;
-  return send_by_cache(PASS, window, k + (size_t)CACHE_WORDS * site);
+  return send_by_cache(STATE, frame, k + (size_t)CACHE_WORDS * site);
 }
 
-static int at_put_bytes(ARGS, Oop object, uint64_t index, uint32_t class_index) {
+INLINE int at_put_bytes(ARGS, Oop object, uint64_t index, uint32_t class_index) {
   Oop value = fp[A];
   bool fits = class_index == CLASS_ByteArray ? is_integer(value) && (uint64_t)oop_to_integer(value) < 256 : is_character(value) && oop_to_character(value) < 256;
   if (!fits || index >= object_element_count(object)) return at_put_slow(PASS);
@@ -571,7 +569,7 @@ static int instruction_at_put(ARGS) {
   return at_put_slow(PASS);
 }
 
-static int size_slow(ARGS) { return send_known_0(PASS, SELECTOR_SIZE, fp[B]); }
+SLOW int size_slow(ARGS) { return send_known_0(STATE, SELECTOR_SIZE, fp[B]); }
 
 static int instruction_size(ARGS) {
   Oop object = fp[B];
@@ -584,28 +582,28 @@ static int instruction_size(ARGS) {
 
 // --- tests that nearly nobody overrides: proxies do, so pointers to objects of unknown classes go through a send when they may
 
-static int class_slow(ARGS) { return send_known_0(PASS, SELECTOR_CLASS, fp[B]); }
+SLOW int class_slow(ARGS) { return send_known_0(STATE, SELECTOR_CLASS, fp[B]); }
 static int instruction_class(ARGS) {
   if (unlikely(vm->proxies && is_pointer(fp[B]))) return class_slow(PASS);
   fp[A] = class_of(vm, fp[B]);
   NEXT;
 }
 
-static int is_nil_slow(ARGS) { return send_known_0(PASS, SELECTOR_IS_NIL, fp[B]); }
+SLOW int is_nil_slow(ARGS) { return send_known_0(STATE, SELECTOR_IS_NIL, fp[B]); }
 static int instruction_is_nil(ARGS) {
   if (unlikely(vm->proxies && is_pointer(fp[B]))) return is_nil_slow(PASS);
   fp[A] = oop_from_boolean(fp[B] == OOP_NIL);
   NEXT;
 }
 
-static int not_nil_slow(ARGS) { return send_known_0(PASS, SELECTOR_NOT_NIL, fp[B]); }
+SLOW int not_nil_slow(ARGS) { return send_known_0(STATE, SELECTOR_NOT_NIL, fp[B]); }
 static int instruction_not_nil(ARGS) {
   if (unlikely(vm->proxies && is_pointer(fp[B]))) return not_nil_slow(PASS);
   fp[A] = oop_from_boolean(fp[B] != OOP_NIL);
   NEXT;
 }
 
-static int not_slow(ARGS) { return send_known_0(PASS, SELECTOR_NOT, fp[B]); }
+SLOW int not_slow(ARGS) { return send_known_0(STATE, SELECTOR_NOT, fp[B]); }
 static int instruction_not(ARGS) {
   if (unlikely(!is_boolean(fp[B]))) return not_slow(PASS);
   fp[A] = fp[B] == OOP_TRUE ? OOP_FALSE : OOP_TRUE;
@@ -614,25 +612,25 @@ static int instruction_not(ARGS) {
 
 // --- primitives: the frame is set up; registers from 0 are the receiver and the arguments
 
-static int primitive_failed(ARGS) {
+SLOW int primitive_failed(ARGS) {
   uint32_t reason_register = A;
   if (reason_register != 0) fp[reason_register] = vm->reasons[vm->failure];
   NEXT;
 }
 
-static int run_plain(ARGS, const PrimitiveEntry *entry) {
+SLOW int run_plain(ARGS, const PrimitiveEntry *entry) {
   if (entry->collects) vm_save_state(vm, ip, fp, k);
   Oop result = entry->plain(vm, fp);
   for (int tries = 0; result == OOP_NONE && vm->failure == FAIL_NEEDS_COLLECTION; tries++) {
     size_t bytes = vm->needed_bytes;
     bool room = tries < 3 && collect_at(vm, ip, fp, k, fp + code_arguments(fp[-1]) + 1, bytes);
     fp = vm->fp;
-    if (!room) return interject(PASS, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)bytes), 1);
+    if (!room) return interject_known(STATE, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)bytes));
     result = entry->plain(vm, fp);
   }
   if (result == OOP_NONE) return primitive_failed(PASS);
   if (vm->exiting) return RUN_EXIT;
-  return return_value(PASS, fp, result);
+  return return_value(STATE, fp, result);
 }
 
 static int instruction_primitive(ARGS) {

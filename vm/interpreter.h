@@ -22,7 +22,7 @@
 #include "vm/vm.h"
 #include <stdatomic.h>
 
-#define ARGS VM *vm, const uint32_t *ip, Oop *fp, Oop *k, uint32_t ins
+#define ARGS VM *vm, const uint32_t *ip, Oop *fp, Oop *k, uint32_t ins __attribute__((unused))
 #define PASS vm, ip, fp, k, ins
 typedef int Instruction(ARGS);
 
@@ -37,15 +37,14 @@ enum { OP_SEND_METHOD = 240, OP_SEND_PRIMITIVE, OP_SEND_GETTER, OP_SEND_BLOCK };
     vm->ip = ip;           \
     vm->fp = fp;           \
     vm->k = k;             \
-    (void)ins;             \
     return RUN_ON;         \
   } while (0)
 #else
 extern Instruction *const instruction_table[256];
 #define NEXT                                             \
   do {                                                   \
-    ins = *ip++;                                         \
-    return instruction_table[ins & 255](vm, ip, fp, k, ins); \
+    uint32_t next_ = *ip++;                              \
+    return instruction_table[next_ & 255](vm, ip, fp, k, next_); \
   } while (0)
 #endif
 
@@ -97,24 +96,57 @@ int interpret(VM *vm);
 uint32_t instruction_original(uint32_t instruction);  // the word as compiled, of one that the interpreter may have rewritten
 
 // --- send.c
+//
+// Only six arguments go in registers, and a call with more is no tail call. So the functions below take the machine state
+// without `ins` and at most two more; where a result goes is read from the word before ip.
+#define STATE_ARGS VM *vm, const uint32_t *ip, Oop *fp, Oop *k
+#define STATE vm, ip, fp, k
+#define SLOW static __attribute__((noinline))
+#define INLINE static inline __attribute__((always_inline))
+
 Instruction instruction_send, instruction_send_wide, instruction_super, instruction_super_wide, instruction_send_method, instruction_send_primitive, instruction_send_getter,
     instruction_send_block;
-// Sends through a cache: receiver at window[3]; ip is behind the instruction (and its EXT).
-int send_by_cache(ARGS, Oop *window, Oop *cache);
-// Sends without an inline cache, receiver and arguments already at frame[0] and behind (frame: where the callee's r0 will be).
-int send_selector(ARGS, Oop *frame, Oop selector, size_t arguments);
-// Receiver and arguments given; the window is made above the frame's registers.
-int send_known_0(ARGS, KnownSelector selector, Oop receiver);
-int send_known_1(ARGS, KnownSelector selector, Oop receiver, Oop argument);
-int send_known_2(ARGS, KnownSelector selector, Oop receiver, Oop first, Oop second);
-// The same between two instructions, result dropped.
-int interject(ARGS, KnownSelector selector, Oop receiver, Oop argument, size_t arguments);
-// Activates code whose receiver and arguments are at frame[0] and behind, returning to ip.
-int activate(ARGS, Oop *frame, Oop code);
-int enter_slowly(ARGS);                // at a method's first instruction: grow the stack, or a safepoint
-int return_value(ARGS, Oop *fp_of_returning, Oop value);  // also for frames with flags
-int safepoint(ARGS);                   // between two instructions
+// Each takes the place of the callee's frame, whose receiver and arguments are filled in.
+int send_by_cache(STATE_ARGS, Oop *frame, Oop *cache);      // ip is behind the instruction and its EXT
+int send_selector(STATE_ARGS, Oop *frame, Oop selector);    // by the global cache
+int activate(STATE_ARGS, Oop *frame, Oop code);             // a method or block, returning to ip
+int interject(STATE_ARGS, Oop *frame, Oop selector);        // between two instructions; the result is dropped
+int enter_slowly(STATE_ARGS);                               // at a method's first instruction: grow the stack, or a safepoint
+int safepoint(STATE_ARGS);                                  // between two instructions
+int return_value(STATE_ARGS, Oop *top, Oop value);          // leaves the frame `top`; also for frames with flags
 size_t selector_arguments(Oop selector);
+
+// Where a slow path puts the frame of what it calls.
+static inline Oop *free_frame(Oop *fp) { return fp + code_registers(fp[-1]) + FRAME_HEADER; }
+
+INLINE int send_known_0(STATE_ARGS, KnownSelector selector, Oop receiver) {
+  Oop *frame = free_frame(fp);
+  frame[0] = receiver;
+  return send_selector(STATE, frame, vm->selectors[selector]);
+}
+
+INLINE int send_known_1(STATE_ARGS, KnownSelector selector, Oop receiver, Oop argument) {
+  Oop *frame = free_frame(fp);
+  frame[0] = receiver;
+  frame[1] = argument;
+  return send_selector(STATE, frame, vm->selectors[selector]);
+}
+
+INLINE int send_known_2(STATE_ARGS, KnownSelector selector, Oop receiver, Oop first, Oop second) {
+  Oop *frame = free_frame(fp);
+  frame[0] = receiver;
+  frame[1] = first;
+  frame[2] = second;
+  return send_selector(STATE, frame, vm->selectors[selector]);
+}
+
+// Tells the running process something between two instructions; unary selectors ignore the argument.
+INLINE int interject_known(STATE_ARGS, KnownSelector selector, Oop receiver, Oop argument) {
+  Oop *frame = free_frame(fp);
+  frame[0] = receiver;
+  frame[1] = argument;
+  return interject(STATE, frame, vm->selectors[selector]);
+}
 
 // --- context.c
 Oop context_of_frame(VM *vm, Oop process, Oop *fp, Oop after);  // OOP_NONE: needs collection. `after`: a younger context, or OOP_NONE

@@ -562,7 +562,7 @@ static int primitive_process_new(ARGS) {
     heap_store(vm->heap, process, SLOT_OF(Process, stack), stack);
   }
   first_frame(vm, process, code, fp[1]);
-  return return_value(PASS, fp, process);
+  return return_value(STATE, fp, process);
 }
 
 static int primitive_process_resume(ARGS) {
@@ -588,7 +588,7 @@ static int primitive_process_suspend(ARGS) {
   if (process != vm->process) {
     process_detach(vm, process);
     set_state(process, STATE_SUSPENDED);
-    return return_value(PASS, fp, process);
+    return return_value(STATE, fp, process);
   }
   leave_primitive(vm, fp, process);
   process_unload(vm);
@@ -598,14 +598,14 @@ static int primitive_process_suspend(ARGS) {
 
 static int primitive_process_yield(ARGS) {
   Oop process = vm->process;
-  if (best_ready_priority(vm) < priority_of(process)) return return_value(PASS, fp, fp[0]);
+  if (best_ready_priority(vm) < priority_of(process)) return return_value(STATE, fp, fp[0]);
   leave_primitive(vm, fp, fp[0]);
   process_unload(vm);
   process_make_ready(vm, process, false);
   return switch_away(PASS);
 }
 
-static int primitive_process_active(ARGS) { return return_value(PASS, fp, vm->process); }
+static int primitive_process_active(ARGS) { return return_value(STATE, fp, vm->process); }
 
 static int primitive_process_set_priority(ARGS) {
   Oop process = fp[0];
@@ -626,7 +626,7 @@ static int primitive_process_remove_from_waiting(ARGS) {
   if (state != STATE_READY && state != STATE_WAITING && state != STATE_DELAYED) return fail(PASS, FAIL_BAD_STATE);
   process_detach(vm, process);
   set_state(process, STATE_SUSPENDED);
-  return return_value(PASS, fp, process);
+  return return_value(STATE, fp, process);
 }
 
 static int primitive_process_top_context(ARGS) {
@@ -634,11 +634,11 @@ static int primitive_process_top_context(ARGS) {
   if (!is_process(process)) return fail(PASS, FAIL_BAD_RECEIVER);
   if (process == vm->process) {
     Oop context = context_of_frame(vm, process, fp, OOP_NONE);
-    return context == OOP_NONE ? retry_with_memory(PASS) : return_value(PASS, fp, context);
+    return context == OOP_NONE ? retry_with_memory(PASS) : return_value(STATE, fp, context);
   }
-  if (P(process)->stack == OOP_NIL) return return_value(PASS, fp, OOP_NIL);
+  if (P(process)->stack == OOP_NIL) return return_value(STATE, fp, OOP_NIL);
   Oop context = context_of_frame(vm, process, object_slots(P(process)->stack) + oop_to_integer(P(process)->frame), OOP_NONE);
-  return context == OOP_NONE ? retry_with_memory(PASS) : return_value(PASS, fp, context);
+  return context == OOP_NONE ? retry_with_memory(PASS) : return_value(STATE, fp, context);
 }
 
 // A copy of a stack with room for so many more words, or the same stack.
@@ -675,7 +675,7 @@ static int primitive_process_inject(ARGS) {
   if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
   P(process)->frame = oop_from_integer(frame - base);
   P(process)->pc = ip_to_oop(code_instructions(code));
-  return return_value(PASS, fp, process);
+  return return_value(STATE, fp, process);
 }
 
 static int64_t excess_of(Oop semaphore) { return is_integer(AS(Semaphore, semaphore)->excessSignals) ? oop_to_integer(AS(Semaphore, semaphore)->excessSignals) : 0; }
@@ -696,7 +696,7 @@ static int primitive_semaphore_wait(ARGS) {
   int64_t excess = excess_of(semaphore);
   if (excess > 0) {
     AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess - 1);
-    return return_value(PASS, fp, semaphore);
+    return return_value(STATE, fp, semaphore);
   }
   leave_primitive(vm, fp, semaphore);
   return wait_on(PASS, semaphore);
@@ -709,9 +709,9 @@ static int primitive_semaphore_wait_until(ARGS) {
   int64_t excess = excess_of(semaphore), when = oop_to_integer(fp[1]);
   if (excess > 0) {
     AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess - 1);
-    return return_value(PASS, fp, OOP_TRUE);
+    return return_value(STATE, fp, OOP_TRUE);
   }
-  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(PASS, fp, OOP_FALSE);
+  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(STATE, fp, OOP_FALSE);
   if (!timer_reserve(vm)) return retry_with_memory(PASS);
   leave_primitive(vm, fp, OOP_TRUE);
   timer_add(vm, vm->process, (uint64_t)when);
@@ -725,7 +725,7 @@ static int primitive_semaphore_signal(ARGS) {
   Oop process = list_take_first(vm, semaphore);
   if (process == OOP_NONE) {
     AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess_of(semaphore) + 1);
-    return return_value(PASS, fp, semaphore);
+    return return_value(STATE, fp, semaphore);
   }
   timer_remove(vm, process);
   process_make_ready(vm, process, false);
@@ -735,7 +735,7 @@ static int primitive_semaphore_signal(ARGS) {
 static int primitive_delay_until(ARGS) {
   if (!is_integer(fp[1])) return fail(PASS, FAIL_BAD_ARGUMENT);
   int64_t when = oop_to_integer(fp[1]);
-  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(PASS, fp, fp[0]);
+  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(STATE, fp, fp[0]);
   if (!timer_reserve(vm)) return retry_with_memory(PASS);
   Oop process = vm->process;
   leave_primitive(vm, fp, fp[0]);

@@ -143,54 +143,57 @@ static void link_site(VM *vm, Oop code, uint32_t *instruction, Oop *cache, const
 
 // --- activation
 
-// Sets up the callee's frame and goes on at its first instruction. frame[0..] hold receiver and arguments.
-static inline int activate_inline(ARGS, Oop *frame, Oop code) {
+// Sets up the callee's frame and goes on at its first instruction.
+INLINE int activate_inline(STATE_ARGS, Oop *frame, Oop code) {
   frame[-3] = oop_from_integer(frame - fp);
   frame[-2] = ip_to_oop(ip);
   frame[-1] = code;
   ip = code_instructions(code);
   fp = frame;
-  if (unlikely(frame + code_registers(code) > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed))) return enter_slowly(PASS);
+  if (unlikely(frame + code_registers(code) > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed))) return enter_slowly(STATE);
   k = code_literals(code);
   NEXT;
 }
 
-int activate(ARGS, Oop *frame, Oop code) { return activate_inline(PASS, frame, code); }
+int activate(STATE_ARGS, Oop *frame, Oop code) { return activate_inline(STATE, frame, code); }
 
-static int answer_here(ARGS, Oop value) {
+INLINE int answer_here(STATE_ARGS, Oop value) {
   fp[(ip[-1] >> 8) & 255] = value;
   NEXT;
 }
 
-static int activate_block(ARGS, Oop *frame, Oop method) {
+INLINE int activate_block(STATE_ARGS, Oop *frame, Oop method) {
   Oop code = AS(BlockClosure, frame[0])->code;
-  if (unlikely(code_arguments(code) != code_arguments(method))) return activate(PASS, frame, method);
-  return activate_inline(PASS, frame, code);
+  if (unlikely(code_arguments(code) != code_arguments(method))) return activate(STATE, frame, method);
+  return activate_inline(STATE, frame, code);
 }
 
-static int run_setter(ARGS, Oop *frame, Oop method, uint32_t slot) {
-  if (unlikely(object_is_immutable(frame[0]))) return activate(PASS, frame, method);
+INLINE int run_setter(STATE_ARGS, Oop *frame, Oop method, uint32_t slot) {
+  if (unlikely(object_is_immutable(frame[0]))) return activate(STATE, frame, method);
   heap_store(vm->heap, frame[0], slot, frame[1]);
-  return answer_here(PASS, frame[0]);
+  return answer_here(STATE, frame[0]);
 }
 
-static int run_primitive(ARGS, Oop *frame, Oop method, uint32_t index) {
+INLINE int run_primitive(STATE_ARGS, Oop *frame, Oop method, uint32_t index) {
   Oop result = vm->primitives[index]->plain(vm, frame);
-  if (unlikely(result == OOP_NONE)) return activate(PASS, frame, method);
-  return answer_here(PASS, result);
+  if (unlikely(result == OOP_NONE)) return activate(STATE, frame, method);
+  return answer_here(STATE, result);
 }
 
-static int run_target(ARGS, Oop *frame, Oop method, uint64_t extra) {
+// target: a method and how to run it, two words of a cache.
+static int run_target(STATE_ARGS, Oop *frame, const Oop *target) {
+  Oop method = target[0];
+  uint64_t extra = target[1];
   switch (extra_kind(extra)) {
-    case RUN_GETTER: return answer_here(PASS, object_slots(frame[0])[extra_operand(extra)]);
-    case RUN_SETTER: return run_setter(PASS, frame, method, extra_operand(extra));
-    case RUN_SELF: return answer_here(PASS, frame[0]);
-    case RUN_LITERAL: return answer_here(PASS, code_literals(method)[extra_operand(extra)]);
-    case RUN_PRIMITIVE: return run_primitive(PASS, frame, method, extra_operand(extra));
-    case RUN_BLOCK: return activate_block(PASS, frame, method);
+    case RUN_GETTER: return answer_here(STATE, object_slots(frame[0])[extra_operand(extra)]);
+    case RUN_SETTER: return run_setter(STATE, frame, method, extra_operand(extra));
+    case RUN_SELF: return answer_here(STATE, frame[0]);
+    case RUN_LITERAL: return answer_here(STATE, code_literals(method)[extra_operand(extra)]);
+    case RUN_PRIMITIVE: return run_primitive(STATE, frame, method, extra_operand(extra));
+    case RUN_BLOCK: return activate_block(STATE, frame, method);
     case RUN_METHOD: break;
   }
-  return activate_inline(PASS, frame, method);
+  return activate_inline(STATE, frame, method);
 }
 
 // --- not understood
@@ -201,14 +204,16 @@ static Oop message_new(VM *vm, Oop selector, const Oop *arguments, size_t count)
   for (size_t i = 0; i < count; i++) heap_store(vm->heap, array, i, arguments[i]);
   Oop message = heap_allocate(vm->heap, CLASS_Message, FORMAT_FIXED, NAMED_SLOTS(Message));
   if (message == OOP_NONE) return OOP_NONE;
-  AS(Message, message)->selector = selector;
-  AS(Message, message)->arguments = array;
+  heap_store(vm->heap, message, SLOT_OF(Message, selector), selector);
+  heap_store(vm->heap, message, SLOT_OF(Message, arguments), array);
+  heap_store(vm->heap, message, SLOT_OF(Message, lookupClass), class_of(vm, arguments[-1]));
   return message;
 }
 
-static int not_understood(ARGS, Oop *frame, Oop selector, size_t count) {
+SLOW int not_understood(STATE_ARGS, Oop *frame, Oop selector) {
   Oop dnu = vm->selectors[SELECTOR_DOES_NOT_UNDERSTAND];
   if (selector == dnu) vm_fatal(vm, "doesNotUnderstand: is not understood");
+  size_t count = selector_arguments(selector);
   Oop message;
   while ((message = message_new(vm, selector, frame + 1, count)) == OOP_NONE) {
     ptrdiff_t distance = frame - fp;
@@ -216,17 +221,16 @@ static int not_understood(ARGS, Oop *frame, Oop selector, size_t count) {
     fp = vm->fp;
     frame = fp + distance;
   }
-  AS(Message, message)->lookupClass = class_of(vm, frame[0]);
   frame[1] = message;
-  return send_selector(PASS, frame, dnu, 1);
+  return send_selector(STATE, frame, dnu);
 }
 
 // --- sends
 
-int send_selector(ARGS, Oop *frame, Oop selector, size_t arguments) {
+int send_selector(STATE_ARGS, Oop *frame, Oop selector) {
   GlobalCacheEntry *e = look_up(vm, class_index_of(frame[0]), selector);
-  if (unlikely(e == NULL)) return not_understood(PASS, frame, selector, arguments);
-  return run_target(PASS, frame, e->method, e->extra);
+  if (unlikely(e == NULL)) return not_understood(STATE, frame, selector);
+  return run_target(STATE, frame, &e->method);
 }
 
 static uint32_t *own_instruction(const uint32_t *ip) {
@@ -234,53 +238,52 @@ static uint32_t *own_instruction(const uint32_t *ip) {
   return (*word & 255) == OP_EXT ? word - 1 : word;
 }
 
-static int send_missed(ARGS, Oop *window, Oop *cache) {
-  uint32_t class_index = class_index_of(window[3]);
-  GlobalCacheEntry *e = look_up(vm, class_index, cache[CACHE_SELECTOR]);
-  if (unlikely(e == NULL)) return not_understood(PASS, window + 3, cache[CACHE_SELECTOR], selector_arguments(cache[CACHE_SELECTOR]));
+SLOW int send_missed(STATE_ARGS, Oop *frame, Oop *cache) {
+  GlobalCacheEntry *e = look_up(vm, class_index_of(frame[0]), cache[CACHE_SELECTOR]);
+  if (unlikely(e == NULL)) return not_understood(STATE, frame, cache[CACHE_SELECTOR]);
   link_site(vm, fp[-1], own_instruction(ip), cache, e);
-  return run_target(PASS, window + 3, e->method, e->extra);
+  return run_target(STATE, frame, &e->method);
 }
 
-int send_by_cache(ARGS, Oop *window, Oop *cache) {
-  Oop class_word = oop_from_integer(class_index_of(window[3]));
-  if (likely(cache[CACHE_CLASS] == class_word)) return run_target(PASS, window + 3, cache[CACHE_TARGET], cache[CACHE_EXTRA]);
+int send_by_cache(STATE_ARGS, Oop *frame, Oop *cache) {
+  Oop class_word = oop_from_integer(class_index_of(frame[0]));
+  if (likely(cache[CACHE_CLASS] == class_word)) return run_target(STATE, frame, cache + CACHE_TARGET);
   if (cache[CACHE_CLASS] == CACHE_POLYMORPHIC) {
     const Oop *slots = object_slots(cache[CACHE_TARGET]);
     for (size_t i = 0; i < POLYMORPHIC_WORDS; i += 3)
-      if (slots[i] == class_word) return run_target(PASS, window + 3, slots[i + 1], slots[i + 2]);
+      if (slots[i] == class_word) return run_target(STATE, frame, slots + i + 1);
   }
-  return send_missed(PASS, window, cache);
+  return send_missed(STATE, frame, cache);
 }
 
-int instruction_send(ARGS) { return send_by_cache(PASS, fp + B, k + CACHE_WORDS * C); }
+int instruction_send(ARGS) { return send_by_cache(STATE, fp + B + FRAME_HEADER, k + CACHE_WORDS * C); }
 
 int instruction_send_wide(ARGS) {
   uint32_t site = *ip++ >> 16;
-  return send_by_cache(PASS, fp + B, k + (size_t)CACHE_WORDS * site);
+  return send_by_cache(STATE, fp + B + FRAME_HEADER, k + (size_t)CACHE_WORDS * site);
 }
 
-#define CACHE_HIT(cache, receiver) ((cache)[CACHE_CLASS] == oop_from_integer(class_index_of(receiver)))
+#define CACHE_HIT(cache, receiver) ((cache)[CACHE_CLASS] >> 3 == class_index_of(receiver))
 
 int instruction_send_method(ARGS) {
-  Oop *frame = fp + B + 3;
+  Oop *frame = fp + B + FRAME_HEADER;
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
-  return activate_inline(PASS, frame, cache[CACHE_TARGET]);
+  return activate_inline(STATE, frame, cache[CACHE_TARGET]);
 }
 
 int instruction_send_primitive(ARGS) {
-  Oop *frame = fp + B + 3;
+  Oop *frame = fp + B + FRAME_HEADER;
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
   Oop result = vm->primitives[extra_operand(cache[CACHE_EXTRA])]->plain(vm, frame);
-  if (unlikely(result == OOP_NONE)) return activate(PASS, frame, cache[CACHE_TARGET]);
+  if (unlikely(result == OOP_NONE)) return activate(STATE, frame, cache[CACHE_TARGET]);
   fp[A] = result;
   NEXT;
 }
 
 int instruction_send_getter(ARGS) {
-  Oop receiver = fp[B + 3];
+  Oop receiver = fp[B + FRAME_HEADER];
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, receiver))) return instruction_send(PASS);
   fp[A] = object_slots(receiver)[extra_operand(cache[CACHE_EXTRA])];
@@ -288,88 +291,59 @@ int instruction_send_getter(ARGS) {
 }
 
 int instruction_send_block(ARGS) {
-  Oop *frame = fp + B + 3;
+  Oop *frame = fp + B + FRAME_HEADER;
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
-  Oop code = AS(BlockClosure, frame[0])->code;
-  if (unlikely(code_arguments(code) != code_arguments(cache[CACHE_TARGET]))) return activate(PASS, frame, cache[CACHE_TARGET]);
-  return activate_inline(PASS, frame, code);
+  return activate_block(STATE, frame, cache[CACHE_TARGET]);
 }
 
 // --- super: the target depends on nothing but the site
 
-static int super_missed(ARGS, Oop *window, Oop *cache) {
+SLOW int super_missed(STATE_ARGS, Oop *frame, Oop *cache) {
   Oop class = AS(CompiledMethod, code_method(fp[-1]))->methodClass;
   Oop superclass = AS(Class, class)->superclass;
   Oop selector = cache[CACHE_SELECTOR];
   Oop method = superclass == OOP_NIL ? OOP_NONE : class_lookup(vm, superclass, selector);
-  if (method == OOP_NONE || method == OOP_NIL) return not_understood(PASS, window + 3, selector, selector_arguments(selector));
+  if (method == OOP_NONE || method == OOP_NIL) return not_understood(STATE, frame, selector);
   cache[CACHE_CLASS] = oop_from_integer(0);
   cache[CACHE_TARGET] = method;
   cache[CACHE_EXTRA] = extra_for(vm, method);
   note_linked(vm, fp[-1], own_instruction(ip), cache);
-  return run_target(PASS, window + 3, method, cache[CACHE_EXTRA]);
+  return run_target(STATE, frame, cache + CACHE_TARGET);
 }
 
-static int super_by_cache(ARGS, Oop *window, Oop *cache) {
-  if (unlikely(cache[CACHE_CLASS] == CACHE_EMPTY)) return super_missed(PASS, window, cache);
-  return run_target(PASS, window + 3, cache[CACHE_TARGET], cache[CACHE_EXTRA]);
+static int super_by_cache(STATE_ARGS, Oop *frame, Oop *cache) {
+  if (unlikely(cache[CACHE_CLASS] == CACHE_EMPTY)) return super_missed(STATE, frame, cache);
+  return run_target(STATE, frame, cache + CACHE_TARGET);
 }
 
-int instruction_super(ARGS) { return super_by_cache(PASS, fp + B, k + CACHE_WORDS * C); }
+int instruction_super(ARGS) { return super_by_cache(STATE, fp + B + FRAME_HEADER, k + CACHE_WORDS * C); }
 
 int instruction_super_wide(ARGS) {
   uint32_t site = *ip++ >> 16;
-  return super_by_cache(PASS, fp + B, k + (size_t)CACHE_WORDS * site);
+  return super_by_cache(STATE, fp + B + FRAME_HEADER, k + (size_t)CACHE_WORDS * site);
 }
 
-// --- sends from slow paths
+// --- between two instructions
 
-static Oop *free_window(Oop *fp) { return fp + code_registers(fp[-1]) + FRAME_HEADER; }
-
-int send_known_0(ARGS, KnownSelector selector, Oop receiver) {
-  Oop *frame = free_window(fp);
-  frame[0] = receiver;
-  return send_selector(PASS, frame, vm->selectors[selector], 0);
-}
-
-int send_known_1(ARGS, KnownSelector selector, Oop receiver, Oop argument) {
-  Oop *frame = free_window(fp);
-  frame[0] = receiver;
-  frame[1] = argument;
-  return send_selector(PASS, frame, vm->selectors[selector], 1);
-}
-
-int send_known_2(ARGS, KnownSelector selector, Oop receiver, Oop first, Oop second) {
-  Oop *frame = free_window(fp);
-  frame[0] = receiver;
-  frame[1] = first;
-  frame[2] = second;
-  return send_selector(PASS, frame, vm->selectors[selector], 2);
-}
-
-int interject(ARGS, KnownSelector selector, Oop receiver, Oop argument, size_t arguments) {
-  Oop *frame = free_window(fp);
-  frame[0] = receiver;
-  frame[1] = argument;
-  Oop method = class_lookup(vm, class_of(vm, receiver), vm->selectors[selector]);
-  if (method == OOP_NONE || method == OOP_NIL || code_arguments(method) != arguments) NEXT;
+int interject(STATE_ARGS, Oop *frame, Oop selector) {
+  Oop method = class_lookup(vm, class_of(vm, frame[0]), selector);
+  if (method == OOP_NONE || method == OOP_NIL) NEXT;
   frame[-3] = oop_from_integer(frame - fp) | FRAME_DISCARDS;
   frame[-2] = ip_to_oop(ip);
   frame[-1] = method;
   ip = code_instructions(method);
   fp = frame;
   k = code_literals(method);
-  if (frame + code_registers(method) > vm->stack_end - STACK_RESERVE) return enter_slowly(PASS);
+  if (frame + code_registers(method) > vm->stack_end - STACK_RESERVE) return enter_slowly(STATE);
   NEXT;
 }
 
 // --- returns
 
-// Leaves the frame `top` with a value. The frames above it are gone already.
-int return_value(ARGS, Oop *top, Oop value) {
+int return_value(STATE_ARGS, Oop *top, Oop value) {
   Oop saved = top[-3];
-  if (saved & FRAME_HAS_CONTEXT) contexts_kill(vm, top);
+  if (saved & FRAME_HAS_CONTEXT || top < fp) contexts_kill(vm, top);
   if (saved & FRAME_IS_BASE) {
     vm_save_state(vm, ip, top, k);
     if (process_finish(vm) == RUN_EXIT) return RUN_EXIT;
@@ -387,12 +361,12 @@ int return_value(ARGS, Oop *top, Oop value) {
 
 // --- safepoints
 
-int safepoint(ARGS) {
+int safepoint(STATE_ARGS) {
   atomic_store(&vm->stack_limit, vm->stack_end - STACK_RESERVE);
   uint32_t bits = atomic_exchange(&vm->attention, 0);
   if (bits & ATTENTION_INTERRUPT) {
     if (bits & ~(uint32_t)ATTENTION_INTERRUPT) atomic_fetch_or(&vm->attention, bits & ~(uint32_t)ATTENTION_INTERRUPT);
-    return interject(PASS, SELECTOR_INTERRUPTED, vm->process, OOP_NIL, 0);
+    return interject_known(STATE, SELECTOR_INTERRUPTED, vm->process, OOP_NIL);
   }
   if (bits != 0) {
     vm_save_state(vm, ip, fp, k);
@@ -405,7 +379,7 @@ int safepoint(ARGS) {
 }
 
 // The frame that is being entered does not fit, or somebody wants attention.
-int enter_slowly(ARGS) {
+int enter_slowly(STATE_ARGS) {
   k = code_literals(fp[-1]);
   size_t needed = code_registers(fp[-1]);
   if (fp + needed > vm->stack_end - STACK_RESERVE) {
@@ -414,7 +388,7 @@ int enter_slowly(ARGS) {
     if (!stack_grow(vm, needed + STACK_RESERVE)) vm_fatal(vm, "stack overflow while handling a stack overflow");
     fp = vm->fp;
     bool over = size < vm->max_stack_words && (size_t)(vm->stack_end - vm->stack_base) >= vm->max_stack_words;
-    if (over) return interject(PASS, SELECTOR_STACK_OVERFLOW, vm->process, OOP_NIL, 0);
+    if (over) return interject_known(STATE, SELECTOR_STACK_OVERFLOW, vm->process, OOP_NIL);
   }
-  return safepoint(PASS);
+  return safepoint(STATE);
 }
