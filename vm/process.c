@@ -207,16 +207,22 @@ static bool scheduler_prepare(VM *vm) {
 
 // --- stacks
 
+//
+// A stack may use three quarters of the greatest size; the rest is for handling the overflow.
+
+static Oop *soft_end(const VM *vm) { return vm->stack_base + vm->max_stack_words / 4 * 3; }
+
+void stack_reset_limit(VM *vm, const Oop *fp) {
+  Oop *end = vm->stack_end > soft_end(vm) && fp < soft_end(vm) ? soft_end(vm) : vm->stack_end;
+  atomic_store(&vm->stack_limit, end - STACK_RESERVE);
+  if (atomic_load(&vm->attention) != 0) atomic_store(&vm->stack_limit, NULL);
+}
+
+bool stack_overflows(const VM *vm, const Oop *caller, const Oop *top) { return caller < soft_end(vm) && top > soft_end(vm) - STACK_RESERVE; }
+
 static void use_stack(VM *vm, Oop stack) {
   vm->stack_base = object_slots(stack);
   vm->stack_end = vm->stack_base + object_size(stack);
-  atomic_store(&vm->stack_limit, atomic_load(&vm->attention) != 0 ? NULL : vm->stack_end - STACK_RESERVE);
-}
-
-void vm_save_state(VM *vm, const uint32_t *ip, Oop *fp, Oop *k) {
-  vm->ip = ip;
-  vm->fp = fp;
-  vm->k = k;
 }
 
 static void note_top(VM *vm, const Oop *top) {
@@ -224,28 +230,34 @@ static void note_top(VM *vm, const Oop *top) {
   vm->stack_base[0] = oop_from_integer(top - vm->stack_base);
 }
 
+void vm_save_state(VM *vm, const uint32_t *ip, Oop *fp, Oop *k) {
+  vm->ip = ip;
+  vm->fp = fp;
+  vm->k = k;
+  Oop stack = P(vm->process)->stack;
+  if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
+  P(vm->process)->frame = oop_from_integer(fp - vm->stack_base);
+  P(vm->process)->pc = ip_to_oop(ip);
+  note_top(vm, fp + code_registers(fp[-1]));
+}
+
 bool stack_grow(VM *vm, size_t words) {
   size_t old_size = (size_t)(vm->stack_end - vm->stack_base);
   size_t used = (size_t)(vm->fp - vm->stack_base) + code_arguments(vm->fp[-1]) + 1;
   size_t size = 2 * old_size;
   while (size < used + words + STACK_RESERVE) size *= 2;
-  if (old_size < vm->max_stack_words && size > vm->max_stack_words) size = vm->max_stack_words;
-  // beyond the limit: one more piece for handling the overflow
-  if (old_size >= vm->max_stack_words) size = vm->max_stack_words + vm->max_stack_words / 4;
+  if (size > vm->max_stack_words) size = vm->max_stack_words;
   if (size < used + words + STACK_RESERVE) return false;
+  note_top(vm, vm->stack_base + used);
   Oop stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
-  if (stack == OOP_NONE) {
-    note_top(vm, vm->stack_base + used);
-    if (!vm_collect(vm, 8 * size)) return false;
-    stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
-    if (stack == OOP_NONE) return false;
-  }
+  if (stack == OOP_NONE && vm_collect(vm, 8 * size)) stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
+  if (stack == OOP_NONE) return false;
   memcpy(object_slots(stack), vm->stack_base, used * sizeof(Oop));
-  object_slots(stack)[0] = oop_from_integer((int64_t)used);
   ptrdiff_t distance = vm->fp - vm->stack_base;
   Oop former = P(vm->process)->stack;
   object_slots(former)[0] = oop_from_integer(1);
   heap_store(vm->heap, vm->process, SLOT_OF(Process, stack), stack);
+  heap_remember(vm->heap, stack);
   use_stack(vm, stack);
   vm->fp = vm->stack_base + distance;
   return true;
@@ -261,31 +273,19 @@ void process_load(VM *vm, Oop process) {
   vm->fp = vm->stack_base + oop_to_integer(P(process)->frame);
   vm->ip = oop_to_ip(P(process)->pc);
   vm->k = code_literals(vm->fp[-1]);
+  stack_reset_limit(vm, vm->fp);
 }
 
 void process_unload(VM *vm) {
-  Oop process = vm->process;
-  note_top(vm, vm->fp + code_registers(vm->fp[-1]));
-  P(process)->frame = oop_from_integer(vm->fp - vm->stack_base);
-  P(process)->pc = ip_to_oop(vm->ip);
-  Oop stack = P(process)->stack;
-  if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
+  vm_save_state(vm, vm->ip, vm->fp, vm->k);
   vm->process = OOP_NIL;
 }
 
-bool vm_collect(VM *vm, size_t bytes) {
-  if (vm->process != OOP_NIL) {
-    Oop stack = P(vm->process)->stack;
-    if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
-    P(vm->process)->frame = oop_from_integer(vm->fp - vm->stack_base);
-    P(vm->process)->pc = ip_to_oop(vm->ip);
-  }
-  return heap_make_room(vm->heap, bytes);
-}
+bool vm_collect(VM *vm, size_t bytes) { return heap_make_room(vm->heap, bytes); }
 
 bool collect_at(VM *vm, const uint32_t *ip, Oop *fp, Oop *k, Oop *top, size_t bytes) {
   vm_save_state(vm, ip, fp, k);
-  note_top(vm, top == NULL ? fp + code_registers(fp[-1]) : top);
+  if (top != NULL) note_top(vm, top);
   return vm_collect(vm, bytes);
 }
 
@@ -384,13 +384,13 @@ static void timers_expire(VM *vm) {
 // --- switching
 
 static int wait_for_work(VM *vm) {
-  if (timer_count(vm) == 0 && !(atomic_load(&vm->attention) & ATTENTION_INTERRUPT)) {
+  if (timer_count(vm) == 0) {
     fprintf(stderr, "baton: every process waits for something that cannot happen\n");
     vm->exit_code = 1;
     return RUN_EXIT;
   }
   atomic_store(&vm->scheduler->deadline, 0);
-  if (!(atomic_load(&vm->attention) & ATTENTION_INTERRUPT)) pipe_sleep(vm->scheduler->wake_pipe[0], wake_time(timer_at(vm, 0)));
+  pipe_sleep(vm->scheduler->wake_pipe[0], wake_time(timer_at(vm, 0)));
   timers_expire(vm);
   return RUN_ON;
 }
@@ -406,10 +406,17 @@ static bool wake_main_for_interrupt(VM *vm) {
   return true;
 }
 
+// Nobody is there to be told of the user's interrupt.
+static int interrupted_exit(VM *vm) {
+  vm->exit_code = 130;
+  return RUN_EXIT;
+}
+
 int process_switch(VM *vm) {
   int priority;
   while ((priority = best_ready_priority(vm)) == 0) {
     if (wake_main_for_interrupt(vm)) continue;
+    if (atomic_load(&vm->attention) & ATTENTION_INTERRUPT) return interrupted_exit(vm);
     if (wait_for_work(vm) == RUN_EXIT) return RUN_EXIT;
   }
   process_load(vm, list_take_first(vm, queue_at(vm, priority)));
@@ -423,7 +430,7 @@ int scheduler_attention(VM *vm, uint32_t bits) {
     timer_announce(vm);
     // what expired may have asked for attention again
     atomic_fetch_and(&vm->attention, ~(uint32_t)ATTENTION_PREEMPT);
-    atomic_store(&vm->stack_limit, atomic_load(&vm->attention) != 0 ? NULL : vm->stack_end - STACK_RESERVE);
+    stack_reset_limit(vm, vm->fp);
   }
   if (best_ready_priority(vm) <= priority_of(vm->process)) return RUN_ON;
   Oop process = vm->process;

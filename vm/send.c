@@ -356,16 +356,18 @@ int return_value(STATE_ARGS, Oop *top, Oop value) {
   fp = frame_caller(top);
   k = code_literals(fp[-1]);
   if (!(saved & FRAME_DISCARDS)) fp[(ip[-1] >> 8) & 255] = value;
+  stack_reset_limit(vm, fp);
   NEXT;
 }
 
 // --- safepoints
 
 int safepoint(STATE_ARGS) {
-  atomic_store(&vm->stack_limit, vm->stack_end - STACK_RESERVE);
   uint32_t bits = atomic_exchange(&vm->attention, 0);
+  stack_reset_limit(vm, fp);
   if (bits & ATTENTION_INTERRUPT) {
-    if (bits & ~(uint32_t)ATTENTION_INTERRUPT) atomic_fetch_or(&vm->attention, bits & ~(uint32_t)ATTENTION_INTERRUPT);
+    uint32_t others = bits & ~(uint32_t)ATTENTION_INTERRUPT;
+    if (others != 0) atomic_fetch_or(&vm->attention, others);
     return interject_known(STATE, SELECTOR_INTERRUPTED, vm->process, OOP_NIL);
   }
   if (bits != 0) {
@@ -380,15 +382,16 @@ int safepoint(STATE_ARGS) {
 
 // The frame that is being entered does not fit, or somebody wants attention.
 int enter_slowly(STATE_ARGS) {
-  k = code_literals(fp[-1]);
   size_t needed = code_registers(fp[-1]);
+  k = code_literals(fp[-1]);
   if (fp + needed > vm->stack_end - STACK_RESERVE) {
-    size_t size = (size_t)(vm->stack_end - vm->stack_base);
     vm_save_state(vm, ip, fp, k);
-    if (!stack_grow(vm, needed + STACK_RESERVE)) vm_fatal(vm, "stack overflow while handling a stack overflow");
+    if (!stack_grow(vm, needed)) vm_fatal(vm, "no memory for the stack, or a stack overflow while handling one");
     fp = vm->fp;
-    bool over = size < vm->max_stack_words && (size_t)(vm->stack_end - vm->stack_base) >= vm->max_stack_words;
-    if (over) return interject_known(STATE, SELECTOR_STACK_OVERFLOW, vm->process, OOP_NIL);
+  }
+  if (stack_overflows(vm, frame_caller(fp), fp + needed)) {
+    atomic_store(&vm->stack_limit, vm->stack_end - STACK_RESERVE);
+    return interject_known(STATE, SELECTOR_STACK_OVERFLOW, vm->process, OOP_NIL);
   }
   return safepoint(STATE);
 }
