@@ -160,7 +160,7 @@ void context_primitives_register(VM *vm);
 void vm_save_state(VM *vm, const uint32_t *ip, Oop *fp, Oop *k);
 void process_primitives_register(VM *vm);
 void stack_reset_limit(VM *vm, const Oop *fp);  // the running frame being fp
-bool stack_overflows(const VM *vm, const Oop *caller, const Oop *top);  // whether a frame that ends at top is the first to leave too little
+bool stack_overflows(VM *vm, const Oop *top);   // whether a frame that ends at top is the first to leave too little
 bool stack_grow(VM *vm, size_t words);  // at least so many more words; vm->fp moves. False: not possible now
 void process_load(VM *vm, Oop process);   // makes it the running one
 void process_unload(VM *vm);              // writes the running one's state into its Process

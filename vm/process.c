@@ -213,12 +213,17 @@ static bool scheduler_prepare(VM *vm) {
 static Oop *soft_end(const VM *vm) { return vm->stack_base + vm->max_stack_words / 4 * 3; }
 
 void stack_reset_limit(VM *vm, const Oop *fp) {
-  Oop *end = vm->stack_end > soft_end(vm) && fp < soft_end(vm) ? soft_end(vm) : vm->stack_end;
+  if (fp < soft_end(vm) - vm->max_stack_words / 16) vm->handles_overflow = false;
+  Oop *end = vm->stack_end > soft_end(vm) && !vm->handles_overflow ? soft_end(vm) : vm->stack_end;
   atomic_store(&vm->stack_limit, end - STACK_RESERVE);
   if (atomic_load(&vm->attention) != 0) atomic_store(&vm->stack_limit, NULL);
 }
 
-bool stack_overflows(const VM *vm, const Oop *caller, const Oop *top) { return caller < soft_end(vm) && top > soft_end(vm) - STACK_RESERVE; }
+bool stack_overflows(VM *vm, const Oop *top) {
+  if (vm->handles_overflow || top <= soft_end(vm) - STACK_RESERVE) return false;
+  vm->handles_overflow = true;
+  return true;
+}
 
 static void use_stack(VM *vm, Oop stack) {
   vm->stack_base = object_slots(stack);
@@ -273,6 +278,7 @@ void process_load(VM *vm, Oop process) {
   vm->fp = vm->stack_base + oop_to_integer(P(process)->frame);
   vm->ip = oop_to_ip(P(process)->pc);
   vm->k = code_literals(vm->fp[-1]);
+  vm->handles_overflow = vm->fp >= soft_end(vm) - STACK_RESERVE;
   stack_reset_limit(vm, vm->fp);
 }
 

@@ -389,8 +389,8 @@ int enter_slowly(STATE_ARGS) {
     if (!stack_grow(vm, needed)) vm_fatal(vm, "no memory for the stack, or a stack overflow while handling one");
     fp = vm->fp;
   }
-  if (stack_overflows(vm, frame_caller(fp), fp + needed)) {
-    atomic_store(&vm->stack_limit, vm->stack_end - STACK_RESERVE);
+  if (stack_overflows(vm, fp + needed)) {
+    stack_reset_limit(vm, fp);
     return interject_known(STATE, SELECTOR_STACK_OVERFLOW, vm->process, OOP_NIL);
   }
   return safepoint(STATE);

@@ -94,6 +94,7 @@ struct VM {
 
   bool exiting;
   size_t max_stack_words;
+  bool handles_overflow;  // the running process has been told of a stack overflow and has not unwound yet
   void *image_services;  // what the image layer hangs here for its primitives
 };
 
