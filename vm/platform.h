@@ -1,0 +1,9 @@
+// What the operating system provides.
+#ifndef BATON_VM_PLATFORM_H
+#define BATON_VM_PLATFORM_H
+
+#include <stdint.h>
+
+uint64_t platform_monotonic_nanoseconds(void);
+
+#endif
