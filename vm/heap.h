@@ -22,6 +22,7 @@ typedef struct {
   size_t max_heap_bytes;  // soft limit for old space and nursery together; 0: three quarters of the machine's memory
   int marker_threads;     // 0: number of cores, at most 4
   RootEnumerator roots;
+  Oop (*class_at)(void *owner, uint32_t index);  // the class of an index, as the owner's table has it
   void (*before_full)(void *owner);  // before marking: flush method caches and the like; may be NULL
   void (*after_full)(void *owner);   // after marking, before sweep: drop dead entries of C tables, test with heap_is_live; may be NULL
   void *owner;

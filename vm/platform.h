@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
-uint64_t platform_monotonic_nanoseconds(void);
+uint64_t platform_monotonic_nanoseconds(void);  // of a clock that never jumps
+uint64_t platform_wall_microseconds(void);      // since 1970-01-01 UTC
 
 #endif

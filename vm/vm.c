@@ -53,10 +53,16 @@ static bool intern_names(VM *vm) {
   return true;
 }
 
+static Oop class_for_heap(void *owner, uint32_t index) {
+  VM *vm = owner;
+  return index < vm->class_count ? vm->class_table[index] : OOP_NIL;
+}
+
 static Heap *make_heap(VM *vm, const VMOptions *options) {
   HeapOptions o = {.eden_bytes = options->eden_bytes,
                    .max_heap_bytes = options->max_heap_bytes,
                    .roots = enumerate_roots,
+                   .class_at = class_for_heap,
                    .before_full = before_full,
                    .after_full = after_full,
                    .owner = vm};

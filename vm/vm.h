@@ -128,6 +128,9 @@ Oop string_from_utf8(VM *vm, const char *utf8, size_t length);      // a new Str
 Oop string_from_utf8_old(VM *vm, const char *utf8, size_t length);  // the same in old space
 // A string's text as UTF-8 in malloced memory, NUL-terminated; NULL if o is no string.
 char *string_to_utf8(Oop o, size_t *length);
+bool is_string(Oop o);                               // a String, WideString, Symbol or WideSymbol
+uint32_t string_code_point(Oop string, size_t i);    // i from 0; must be a string and in bounds
+uint64_t string_hash(Oop string);                    // equal for equal characters
 
 // --- classes (vm/class.c)
 static inline Oop class_at(const VM *vm, uint32_t index) { return vm->class_table[index]; }
