@@ -2,7 +2,7 @@
 #ifndef BATON_IMAGE_TONEL_H
 #define BATON_IMAGE_TONEL_H
 
-#include "image/arena.h"
+#include "compiler/arena.h"
 #include <stdbool.h>
 #include <stdint.h>
 

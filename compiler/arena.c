@@ -1,5 +1,5 @@
 // Memory that is freed all at once: a list of chunks, the newest first.
-#include "image/arena.h"
+#include "compiler/arena.h"
 #include <stdlib.h>
 #include <string.h>
 

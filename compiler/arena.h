@@ -1,6 +1,6 @@
 // Memory that is freed all at once.
-#ifndef BATON_IMAGE_ARENA_H
-#define BATON_IMAGE_ARENA_H
+#ifndef BATON_COMPILER_ARENA_H
+#define BATON_COMPILER_ARENA_H
 
 #include <stddef.h>
 
