@@ -114,7 +114,7 @@ struct Function {
   Capture *captures;
   size_t capture_count;
   unsigned self_uses;
-  bool needs_self, needs_home;
+  bool needs_self, needs_home;  // a block: the receiver, the home context; a method: needs_home says that a block in it has a ^
   unsigned made_at;  // time
   int self_register;
 };
@@ -141,6 +141,8 @@ typedef struct {
   Variable *primitive_reason;
   // scope.c
   Function *function;
+  Function **functions;
+  size_t function_count;
   Loop *loop;
   unsigned time;
 } Compiler;
