@@ -75,6 +75,7 @@ struct Code {
   int register_count;  // registers the frame needs, r0 and the windows of sends included; at most 255
   int copied_count;    // blocks: copied values behind home and receiver
   bool is_block;
+  bool clean;  // a block without self, ^ and captured variables: the builder makes one closure, and LOAD_LITERAL loads it
   bool has_nonlocal_return;  // a block with ^, or a method or block that contains one
   // methods only
   Text selector;
