@@ -333,8 +333,8 @@ static Oop code_object(Builder *b, const Code *code, Oop outer) {
   if (block) put(b, o, SLOT_OF(CompiledBlock, outerCode), outer);
   int64_t header = (int64_t)code->argument_count << CODE_ARGUMENTS_SHIFT | (int64_t)code->register_count << CODE_REGISTERS_SHIFT |
                    (int64_t)code->site_count << CODE_SITES_SHIFT | (int64_t)code->copied_count << CODE_COPIED_SHIFT;
-  if (block) header |= CODE_IS_BLOCK;
-  if (code->has_nonlocal_return) header |= CODE_HAS_NONLOCAL_RETURN;
+  if (block) header |= (int64_t)CODE_IS_BLOCK;
+  if (code->has_nonlocal_return) header |= (int64_t)CODE_HAS_NONLOCAL_RETURN;
   header |= resolve_primitive(b, code, words);
   put(b, o, SLOT_OF(CompiledMethod, header), oop_from_integer(header));
   return o;
