@@ -9,8 +9,4 @@ Oop integer_object(VM *vm, uint64_t magnitude, bool negative);
 // False unless o is an Integer whose magnitude fits in 64 bits.
 bool integer_magnitude(Oop o, uint64_t *magnitude, bool *negative);
 
-void object_primitives_register(VM *vm);
-void string_primitives_register(VM *vm);
-void system_primitives_register(VM *vm);
-
 #endif

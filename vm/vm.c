@@ -1,6 +1,7 @@
 // Making and freeing a VM, its roots, and the report when it has a bug.
 #include "vm/interpreter.h"
 #include <errno.h>
+#include <locale.h>
 #include <stdlib.h>
 
 enum { MAX_STACK_WORDS = 8 << 20 };
@@ -83,16 +84,20 @@ VM *vm_new(const VMOptions *options) {
   if (vm == NULL) return NULL;
   nil_roots(vm);
   vm->class_count = 1;
+  vm->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
   vm->max_stack_words = options->max_stack_words != 0 ? options->max_stack_words : MAX_STACK_WORDS;
   vm->global_cache = calloc(GLOBAL_CACHE_SIZE, sizeof(GlobalCacheEntry));
   vm->scheduler = scheduler_new();
   vm->symbols = symbol_table_new();
-  if (vm->global_cache == NULL || vm->scheduler == NULL || vm->symbols == NULL || (vm->heap = make_heap(vm, options)) == NULL) {
+  if (vm->global_cache == NULL || vm->scheduler == NULL || vm->symbols == NULL || vm->locale == NULL || (vm->heap = make_heap(vm, options)) == NULL) {
     vm_free(vm);
     errno = ENOMEM;
     return NULL;
   }
-  primitives_register_all(vm);
+  number_primitives_register(vm);
+  object_primitives_register(vm);
+  string_primitives_register(vm);
+  system_primitives_register(vm);
   context_primitives_register(vm);
   process_primitives_register(vm);
   if (!intern_names(vm)) {
@@ -108,6 +113,8 @@ void vm_free(VM *vm) {
   if (vm->scheduler != NULL) scheduler_free(vm->scheduler);
   if (vm->heap != NULL) heap_free(vm->heap);
   if (vm->symbols != NULL) symbol_table_free(vm->symbols);
+  if (vm->locale != NULL) freelocale((locale_t)vm->locale);
+  free(vm->unread);
   free(vm->global_cache);
   free(vm->class_table);
   free(vm->primitives);

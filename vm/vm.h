@@ -7,6 +7,8 @@
 #include "vm/heap.h"
 #include "vm/layouts.h"
 
+#define BATON_VERSION "0.1"
+
 typedef struct VM VM;
 
 // --- primitives
@@ -95,6 +97,9 @@ struct VM {
   bool exiting;
   size_t max_stack_words;
   bool handles_overflow;  // the running process has been told of a stack overflow and has not unwound yet
+  void *locale;            // a locale_t with UTF-8, for the case of letters
+  char *unread;            // input that waits for memory (malloced), or NULL
+  size_t unread_length;
   void *image_services;  // what the image layer hangs here for its primitives
 };
 
@@ -114,7 +119,10 @@ static inline Oop primitive_needs_collection(VM *vm) {
 void primitives_register(VM *vm, const PrimitiveEntry *entries, size_t count);
 int primitives_index(const VM *vm, const char *name, size_t length);
 
-void primitives_register_all(VM *vm);  // those of vm/primitives_*.c
+void number_primitives_register(VM *vm);  // vm/primitives_numbers.c and its neighbours
+void object_primitives_register(VM *vm);
+void string_primitives_register(VM *vm);
+void system_primitives_register(VM *vm);
 
 // --- symbols (vm/symbol.c): the table is owned by the VM; symbols live in old space
 SymbolTable *symbol_table_new(void);

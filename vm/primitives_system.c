@@ -1,0 +1,253 @@
+// Plain primitives that reach the operating system or the heap as a whole: clocks, arguments, files by descriptor, collection, leaving.
+#include "vm/interpreter.h"
+#include "vm/primitives.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static Oop string_or_collection(VM *vm, const char *text, size_t length) {
+  Oop o = string_from_utf8(vm, text, length);
+  return o == OOP_NONE ? primitive_needs_collection(vm) : o;
+}
+
+static uint64_t clock_nanoseconds(clockid_t clock) {
+  struct timespec t;
+  clock_gettime(clock, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static Oop clock_microseconds(VM *vm, Oop *args) {
+  (void)vm, (void)args;
+  return oop_from_integer((int64_t)(clock_nanoseconds(CLOCK_REALTIME) / 1000));
+}
+
+static Oop monotonic_nanoseconds(VM *vm, Oop *args) {
+  (void)vm, (void)args;
+  return oop_from_integer((int64_t)clock_nanoseconds(CLOCK_MONOTONIC));
+}
+
+static Oop arguments(VM *vm, Oop *args) {
+  (void)args;
+  Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, (size_t)vm->argument_count);
+  if (array == OOP_NONE) return primitive_needs_collection(vm);
+  for (int i = 0; i < vm->argument_count; i++) {
+    Oop s = string_from_utf8(vm, vm->arguments[i], strlen(vm->arguments[i]));
+    if (s == OOP_NONE) return primitive_needs_collection(vm);
+    heap_store(vm->heap, array, (size_t)i, s);
+  }
+  return array;
+}
+
+static Oop environment_at(VM *vm, Oop *args) {
+  char *name = string_to_utf8(args[1], NULL);
+  if (name == NULL) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  const char *value = getenv(name);
+  free(name);
+  return value == NULL ? OOP_NIL : string_or_collection(vm, value, strlen(value));
+}
+
+static Oop exit_(VM *vm, Oop *args) {
+  if (!is_integer(args[1])) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  vm->exit_code = (int)(oop_to_integer(args[1]) & 255);
+  vm->exiting = true;
+  return args[0];
+}
+
+static Oop collect(VM *vm, Oop *args) {
+  heap_collect(vm->heap);
+  return args[0];
+}
+
+static Oop scavenge(VM *vm, Oop *args) {
+  heap_scavenge(vm->heap);
+  return args[0];
+}
+
+static Oop verify_heap(VM *vm, Oop *args) {
+  (void)args;
+  return oop_from_integer((int64_t)heap_verify(vm->heap, stderr));
+}
+
+static Oop statistics(VM *vm, Oop *args) {
+  (void)args;
+  HeapStatistics s;
+  heap_statistics(vm->heap, &s);
+  const struct {
+    const char *name;
+    uint64_t value;
+  } rows[] = {{"scavenges", s.scavenges}, {"fullCollections", s.full_collections}, {"promotedBytes", s.promoted_bytes}, {"allocatedBytes", s.allocated_bytes},
+              {"scavengeNanoseconds", s.scavenge_nanoseconds}, {"scavengeMaxNanoseconds", s.scavenge_max_nanoseconds}, {"fullNanoseconds", s.full_nanoseconds},
+              {"fullMaxNanoseconds", s.full_max_nanoseconds}, {"finalized", s.finalized}, {"edenBytes", s.eden_bytes}, {"edenUsed", s.eden_used},
+              {"survivorUsed", s.survivor_used}, {"oldBytes", s.old_bytes}, {"oldFreeBytes", s.old_free_bytes}, {"maxHeapBytes", s.max_heap_bytes}};
+  enum { ROWS = sizeof rows / sizeof *rows };
+  Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, 2 * ROWS);
+  if (array == OOP_NONE) return primitive_needs_collection(vm);
+  for (size_t i = 0; i < ROWS; i++) {
+    Oop name = symbol_intern(vm, rows[i].name, strlen(rows[i].name));
+    if (name == OOP_NONE) return primitive_needs_collection(vm);
+    heap_store(vm->heap, array, 2 * i, name);
+    heap_store(vm->heap, array, 2 * i + 1, oop_from_integer((int64_t)rows[i].value));
+  }
+  return array;
+}
+
+static Oop fetch_finalizable(VM *vm, Oop *args) {
+  (void)args;
+  enum { AT_ONCE = 64 };
+  Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, AT_ONCE), found[AT_ONCE];
+  if (array == OOP_NONE) return primitive_needs_collection(vm);
+  size_t n = heap_fetch_finalizable(vm->heap, found, AT_ONCE);
+  for (size_t i = 0; i < n; i++) heap_store(vm->heap, array, i, found[i]);
+  return array;
+}
+
+static Oop random_bits(VM *vm, Oop *args) {
+  (void)args;
+  uint64_t n = 0;
+  if (getentropy(&n, sizeof n) != 0) return primitive_fail(vm, FAIL_OS_ERROR);
+  return integer_object(vm, n, false);
+}
+
+// --- input and output
+
+static bool write_all(int fd, const char *bytes, size_t count) {
+  while (count > 0) {
+    ssize_t n = write(fd, bytes, count);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    bytes += n;
+    count -= (size_t)n;
+  }
+  return true;
+}
+
+static Oop write_(VM *vm, Oop *args) {
+  if (!is_integer(args[1])) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  int fd = (int)oop_to_integer(args[1]);
+  bool done;
+  if (is_string(args[2])) {
+    size_t length;
+    char *text = string_to_utf8(args[2], &length);
+    done = write_all(fd, text, length);
+    free(text);
+  } else if (class_index_of(args[2]) == CLASS_ByteArray) {
+    done = write_all(fd, (const char *)object_bytes(args[2]), object_element_count(args[2]));
+  } else {
+    return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  }
+  return done ? args[2] : primitive_fail(vm, FAIL_OS_ERROR);
+}
+
+// What has been read but could not be answered for want of memory is kept for the next try.
+static Oop answer_text(VM *vm, char *text, size_t length) {
+  Oop o = string_from_utf8(vm, text, length);
+  if (o != OOP_NONE) {
+    free(text);
+    return o;
+  }
+  vm->unread = text;
+  vm->unread_length = length;
+  return primitive_needs_collection(vm);
+}
+
+static bool take_unread(VM *vm, char **text, size_t *length) {
+  if (vm->unread == NULL) return false;
+  *text = vm->unread;
+  *length = vm->unread_length;
+  vm->unread = NULL;
+  return true;
+}
+
+static Oop read_line(VM *vm, Oop *args) {
+  (void)args;
+  char *text = NULL;
+  size_t length = 0, capacity = 0;
+  if (take_unread(vm, &text, &length)) return answer_text(vm, text, length);
+  ssize_t n = getline(&text, &capacity, stdin);
+  if (n < 0) {
+    free(text);
+    return OOP_NIL;
+  }
+  length = (size_t)n;
+  if (length > 0 && text[length - 1] == '\n') length--;
+  if (length > 0 && text[length - 1] == '\r') length--;
+  return answer_text(vm, text, length);
+}
+
+static char *read_stream(FILE *in, size_t *length) {
+  size_t capacity = 65536, count = 0;
+  char *text = malloc(capacity);
+  while (text != NULL) {
+    size_t n = fread(text + count, 1, capacity - count, in);
+    count += n;
+    if (n == 0) break;
+    if (count < capacity) continue;
+    char *larger = realloc(text, capacity *= 2);
+    if (larger == NULL) free(text);
+    text = larger;
+  }
+  *length = count;
+  return text;
+}
+
+static Oop read_all(VM *vm, Oop *args) {
+  (void)args;
+  char *text;
+  size_t length;
+  if (take_unread(vm, &text, &length)) return answer_text(vm, text, length);
+  text = read_stream(stdin, &length);
+  return text == NULL ? primitive_fail(vm, FAIL_OUT_OF_MEMORY) : answer_text(vm, text, length);
+}
+
+static Oop read_file(VM *vm, Oop *args) {
+  char *path = string_to_utf8(args[1], NULL);
+  if (path == NULL) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  FILE *in = fopen(path, "rb");
+  free(path);
+  if (in == NULL) return primitive_fail(vm, errno == ENOENT ? FAIL_NOT_FOUND : FAIL_OS_ERROR);
+  size_t length;
+  char *text = read_stream(in, &length);
+  bool damaged = ferror(in) != 0;
+  fclose(in);
+  if (text == NULL || damaged) {
+    free(text);
+    return primitive_fail(vm, damaged ? FAIL_OS_ERROR : FAIL_OUT_OF_MEMORY);
+  }
+  size_t words;
+  Format f = format_for_count(FORMAT_BYTES, length, &words);
+  Oop o = heap_allocate(vm->heap, CLASS_ByteArray, f, words);
+  if (o != OOP_NONE && length > 0) memcpy(object_bytes(o), text, length);
+  free(text);
+  return o == OOP_NONE ? primitive_needs_collection(vm) : o;
+}
+
+static Oop version(VM *vm, Oop *args) {
+  (void)args;
+  return string_or_collection(vm, BATON_VERSION, strlen(BATON_VERSION));
+}
+
+void system_primitives_register(VM *vm) {
+  static const PrimitiveEntry entries[] = {
+      {"systemClockMicroseconds", 0, clock_microseconds, NULL, false},
+      {"systemMonotonicNanoseconds", 0, monotonic_nanoseconds, NULL, false},
+      {"systemArguments", 0, arguments, NULL, false},
+      {"systemEnvironmentAt", 1, environment_at, NULL, false},
+      {"systemExit", 1, exit_, NULL, true},
+      {"systemCollect", 0, collect, NULL, true},
+      {"systemScavenge", 0, scavenge, NULL, true},
+      {"systemVerifyHeap", 0, verify_heap, NULL, true},
+      {"systemStatistics", 0, statistics, NULL, false},
+      {"systemFetchFinalizable", 0, fetch_finalizable, NULL, false},
+      {"systemRandomBits", 0, random_bits, NULL, false},
+      {"systemWrite", 2, write_, NULL, false},
+      {"systemReadLine", 0, read_line, NULL, false},
+      {"systemReadAll", 0, read_all, NULL, false},
+      {"systemReadFile", 1, read_file, NULL, false},
+      {"systemVersion", 0, version, NULL, false},
+  };
+  primitives_register(vm, entries, sizeof entries / sizeof *entries);
+}
