@@ -378,9 +378,10 @@ static bool initialize(Bootstrap *b, Row *row) {
   return true;
 }
 
-bool bootstrap(VM *vm, const char *directory, FILE *report) {
+bool bootstrap(VM *vm, const char *directory, const char *const *more, int more_count, FILE *report) {
   Bootstrap b = {.vm = vm, .report = report};
   read_directory(&b, directory, "");
+  for (int i = 0; i < more_count; i++) read_directory(&b, more[i], "");
   make_rows(&b);
   bool usable = find_row(&b, "Class") != NULL && find_row(&b, "Object") != NULL;
   if (usable) {

@@ -94,7 +94,8 @@ VM *vm_new(const VMOptions *options) {
     errno = ENOMEM;
     return NULL;
   }
-  number_primitives_register(vm);
+  integer_primitives_register(vm);
+  float_primitives_register(vm);
   object_primitives_register(vm);
   string_primitives_register(vm);
   system_primitives_register(vm);

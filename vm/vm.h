@@ -119,7 +119,8 @@ static inline Oop primitive_needs_collection(VM *vm) {
 void primitives_register(VM *vm, const PrimitiveEntry *entries, size_t count);
 int primitives_index(const VM *vm, const char *name, size_t length);
 
-void number_primitives_register(VM *vm);  // vm/primitives_numbers.c and its neighbours
+void integer_primitives_register(VM *vm);
+void float_primitives_register(VM *vm);
 void object_primitives_register(VM *vm);
 void string_primitives_register(VM *vm);
 void system_primitives_register(VM *vm);

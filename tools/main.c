@@ -1,0 +1,170 @@
+// The command line: what to run, and in which VM.
+#include "image/bootstrap.h"
+#include "image/launch.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2 };
+
+static const char usage[] =
+    "usage: baton [options] FILE [argument ...]   run a script or an image\n"
+    "       baton [options] -e EXPRESSION          evaluate and print\n"
+    "       baton [options] -                      run statements from standard input\n"
+    "       baton [options] test [PATTERN ...]     run tests whose class or package matches\n"
+    "       baton [options] dis CLASS SELECTOR     list a method's instructions\n"
+    "options:\n"
+    "  --max-heap SIZE   limit of the heap, such as 512M or 2G\n"
+    "  --kernel DIR      build the image from the kernel sources in DIR\n"
+    "  --load DIR        with --kernel: load these sources too\n"
+    "  --version, --help\n";
+
+typedef struct {
+  const char *kernel;
+  const char *loads[32];
+  int load_count;
+  VMOptions vm;
+  Launch launch;
+} Options;
+
+static VM *running;
+
+static void on_interrupt(int signal_number) {
+  (void)signal_number;
+  if (running != NULL) vm_interrupt(running);
+}
+
+static int fail(const char *text, const char *name) {
+  fprintf(stderr, "baton: %s%s%s\n", text, name == NULL ? "" : ": ", name == NULL ? "" : name);
+  return EXIT_USAGE;
+}
+
+static char *read_stream(FILE *in, size_t *length) {
+  size_t capacity = 65536, count = 0;
+  char *text = malloc(capacity);
+  for (size_t n; text != NULL && (n = fread(text + count, 1, capacity - count, in)) > 0;) {
+    count += n;
+    if (count == capacity) text = realloc(text, capacity *= 2);
+  }
+  *length = count;
+  return text;
+}
+
+static bool parse_size(const char *text, size_t *out) {
+  char *end;
+  errno = 0;
+  unsigned long long n = strtoull(text, &end, 10);
+  int shift = *end == 'K' || *end == 'k' ? 10 : *end == 'M' || *end == 'm' ? 20 : *end == 'G' || *end == 'g' ? 30 : 0;
+  if (shift != 0) end++;
+  if (end == text || *end != 0 || errno != 0 || n == 0 || n > (1ull << 46) >> shift || text[0] == '-') return false;
+  *out = (size_t)n << shift;
+  return true;
+}
+
+// Reads options; answers how many words they are, or -1 after a message.
+static int parse_options(int argc, char **argv, Options *o) {
+  int i = 1;
+  for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
+    const char *name = argv[i];
+    if (strcmp(name, "--help") == 0) {
+      fputs(usage, stdout);
+      exit(0);
+    }
+    if (strcmp(name, "--version") == 0) {
+      puts("baton " BATON_VERSION);
+      exit(0);
+    }
+    bool heap = strcmp(name, "--max-heap") == 0, kernel = strcmp(name, "--kernel") == 0, load = strcmp(name, "--load") == 0;
+    if (!heap && !kernel && !load) return fail("unknown option", name), -1;
+    if (++i == argc) return fail("this option needs a value", name), -1;
+    if (heap && !parse_size(argv[i], &o->vm.max_heap_bytes)) return fail("this is no size", argv[i]), -1;
+    if (kernel) o->kernel = argv[i];
+    if (load && o->load_count < 32) o->loads[o->load_count++] = argv[i];
+  }
+  return i;
+}
+
+static bool read_source(const char *path, Launch *launch) {
+  FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+  if (in == NULL) return false;
+  launch->source = read_stream(in, &launch->source_length);
+  bool good = launch->source != NULL && ferror(in) == 0;
+  if (in != stdin) fclose(in);
+  return good;
+}
+
+// What the words behind the options ask for; 0 or an exit code. *used: how many words of argv are not the program's arguments.
+static int parse_command(int argc, char **argv, int at, Options *o, int *used) {
+  Launch *l = &o->launch;
+  if (at == argc) {
+    l->kind = "script";
+    l->file = "-";
+    *used = at;
+    return read_source("-", l) ? 0 : fail("standard input cannot be read", NULL);
+  }
+  const char *word = argv[at];
+  *used = at + 1;
+  if (strcmp(word, "-e") == 0) {
+    if (at + 1 == argc) return fail("-e needs an expression", NULL);
+    l->kind = "expression";
+    l->source = argv[at + 1];
+    l->source_length = strlen(l->source);
+    l->file = "-e";
+    *used = at + 2;
+    return 0;
+  }
+  if (strcmp(word, "test") == 0) {
+    l->kind = "test";
+    l->patterns = argv + at + 1;
+    l->pattern_count = argc - at - 1;
+    *used = argc;
+    return 0;
+  }
+  if (strcmp(word, "dis") == 0) {
+    if (at + 2 >= argc) return fail("dis needs a class and a selector", NULL);
+    static char text[1000];
+    snprintf(text, sizeof text, "Transcript show: (%s compiledMethodAt: #%s) disassemble", argv[at + 1], argv[at + 2]);
+    l->kind = "script";
+    l->source = text;
+    l->source_length = strlen(text);
+    l->file = "dis";
+    *used = argc;
+    return 0;
+  }
+  if (word[0] == '-' && word[1] != 0) return fail("unknown option", word);
+  l->kind = "script";
+  l->file = word;
+  return read_source(word, l) ? 0 : fail(strerror(errno), word);
+}
+
+static bool start_image(VM *vm, const Options *o) {
+  if (o->kernel == NULL) return fail("no image: use --kernel", NULL), false;
+  return bootstrap(vm, o->kernel, o->loads, o->load_count, stderr);
+}
+
+int main(int argc, char **argv) {
+  Options o = {0};
+  int at = parse_options(argc, argv, &o), used = argc;
+  if (at < 0) return EXIT_USAGE;
+  int code = parse_command(argc, argv, at, &o, &used);
+  if (code != 0) return code;
+  VM *vm = vm_new(&o.vm);
+  if (vm == NULL) return fail("no memory for the heap", NULL);
+  vm->program = argv[0];
+  vm->arguments = argv + used;
+  vm->argument_count = argc - used;
+  launch_register(vm, &o.launch);
+  signal(SIGPIPE, SIG_IGN);
+  if (!start_image(vm, &o) && vm->smalltalk == OOP_NIL) return EXIT_USAGE;
+  running = vm;
+  signal(SIGINT, on_interrupt);
+  if (vm_spawn(vm, vm->smalltalk, vm->selectors[SELECTOR_START_UP], 40) == OOP_NONE) return fail("the image does not understand startUp", NULL);
+  code = vm_run(vm);
+  signal(SIGINT, SIG_DFL);
+  running = NULL;
+  vm_free(vm);
+  return code;
+}
