@@ -247,7 +247,7 @@ static bool method(Reader *r) {
   char *source = arena_allocate(r->arena, head + length + 1);
   memcpy(source, from, head);
   memcpy(source + head, body, length);
-  while (length > 0 && isspace((unsigned char)source[head + length - 1])) length--;
+  while (length > 0 && strchr("\r\n\t", source[head + length - 1]) != NULL) length--;  // a blank may belong to `$ `
   source[head + length] = 0;
   m.source = source;
   TonelFile *f = r->file;

@@ -201,7 +201,8 @@ static bool scheduler_prepare(VM *vm) {
     vm->processor = processor;
   }
   if (AS(ProcessorScheduler, vm->processor)->queues == OOP_NIL && !make_queues(vm)) return false;
-  vm->scheduler->ready[0] = vm->scheduler->ready[1] = ~0ull;
+  vm->scheduler->ready[0] = ~0ull;
+  vm->scheduler->ready[1] = (1ull << (PRIORITY_LIMIT - 64)) - 1;
   return true;
 }
 
