@@ -36,7 +36,7 @@ static void after_full(void *owner) {
   vm->linked_count = kept;
 }
 
-static bool intern_names(VM *vm) {
+bool vm_intern_names(VM *vm) {
   static const char *const selectors[] = {
 #define SELECTOR(name, text) text,
 #include "vm/selectors.def"
@@ -101,7 +101,7 @@ VM *vm_new(const VMOptions *options) {
   system_primitives_register(vm);
   context_primitives_register(vm);
   process_primitives_register(vm);
-  if (!intern_names(vm)) {
+  if (!vm_intern_names(vm)) {
     vm_free(vm);
     errno = ENOMEM;
     return NULL;

@@ -161,6 +161,7 @@ typedef struct {
 } VMOptions;
 VM *vm_new(const VMOptions *options);  // an empty VM: heap, tables, primitives of this folder; NULL with errno on failure
 void vm_free(VM *vm);
+bool vm_intern_names(VM *vm);  // fills selectors and reasons from the symbol table, making what is missing. False: no memory
 // Runs until the given process ends or the VM is told to exit; answers the exit code.
 int vm_run(VM *vm);
 // Makes a process that will send `selector` (unary) to receiver, ready to run at the given priority. OOP_NONE: needs collection.

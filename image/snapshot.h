@@ -1,0 +1,18 @@
+// Image files: writing the objects of a VM, and loading them into an empty one.
+#ifndef BATON_IMAGE_SNAPSHOT_H
+#define BATON_IMAGE_SNAPSHOT_H
+
+#include "vm/vm.h"
+
+// Writes all objects reachable from the VM's roots, atomically: under a temporary name, then renamed. Collects; only where that is allowed. When a process is
+// running (in a primitive, its state saved), it is saved as if that primitive had failed with the reason `resumed`.
+// False: nothing was changed; errno says why.
+bool snapshot_write(VM *vm, const char *path);
+// Loads an image into a VM fresh from vm_new. NULL: done; else what is wrong with it (a constant string), and the VM is not usable.
+const char *snapshot_load(VM *vm, const uint8_t *bytes, size_t length);
+// Whether these bytes begin like an image file.
+bool snapshot_is_image(const uint8_t *bytes, size_t length);
+
+void snapshot_register(VM *vm);  // its primitives
+
+#endif
