@@ -1,6 +1,8 @@
 # Baton: `make` builds build/baton, `make check` runs the tests. MODE=release|debug|stress|asan|tsan, each in its own directory.
 MODE ?= release
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 OUT := $(if $(filter release,$(MODE)),build,build/$(MODE))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
@@ -12,13 +14,32 @@ CFLAGS_tsan    := -O1 -g -fsanitize=thread -DBATON_TRAMPOLINE
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -g $(WARNINGS) $(CFLAGS_$(MODE)) -I. $(CFLAGS)
 LIBS := -lgc -lgmp -lm -lpthread
 
-SOURCES := $(wildcard vm/*.c compiler/*.c image/*.c) tools/main.c
+SOURCES := $(wildcard vm/*.c compiler/*.c image/*.c)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
+KERNEL  := $(shell find image/kernel -name '*.st')
+TESTS   := $(shell find image/tests -name '*.st')
 
 all: $(OUT)/baton
 
-$(OUT)/baton: $(OBJECTS)
+$(OUT)/baton: $(OBJECTS) $(OUT)/tools/main.o $(OUT)/image/embedded.o
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+# The standard image is made by a program from the same objects, then embedded.
+$(OUT)/bootstrap: $(OBJECTS) $(OUT)/tools/bootstrap.o
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+$(OUT)/standard.image: $(OUT)/bootstrap $(KERNEL)
+	$(OUT)/bootstrap $@ image/kernel
+
+# The standard image and the tests of the class library.
+$(OUT)/test.image: $(OUT)/bootstrap $(KERNEL) $(TESTS)
+	$(OUT)/bootstrap $@ image/kernel image/tests
+
+$(OUT)/image/embedded.o: image/embedded.S $(OUT)/standard.image
+	$(CC) -DSTANDARD_IMAGE='"$(OUT)/standard.image"' -c -o $@ $<
+
+check: $(OUT)/baton $(OUT)/test.image
+	tests/run $(OUT)
 
 $(OUT)/%.o: %.c Makefile
 	@mkdir -p $(dir $@)
@@ -29,4 +50,7 @@ $(OUT)/%.o: %.c Makefile
 clean:
 	rm -rf build
 
-.PHONY: all clean
+-include $(OUT)/tools/main.d $(OUT)/tools/bootstrap.d
+
+.DELETE_ON_ERROR:
+.PHONY: all check clean

@@ -1,6 +1,6 @@
 // The command line: what to run, and in which VM.
-#include "image/bootstrap.h"
 #include "image/launch.h"
+#include "image/snapshot.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,17 +18,18 @@ static const char usage[] =
     "       baton [options] dis CLASS SELECTOR     list a method's instructions\n"
     "options:\n"
     "  --max-heap SIZE   limit of the heap, such as 512M or 2G\n"
-    "  --kernel DIR      build the image from the kernel sources in DIR\n"
-    "  --load DIR        with --kernel: load these sources too\n"
+    "  --image FILE      start from this image instead of the standard one\n"
     "  --version, --help\n";
 
 typedef struct {
-  const char *kernel;
-  const char *loads[32];
-  int load_count;
+  const char *image;      // NULL: the standard one
+  uint8_t *image_bytes;   // malloced; of --image or of an image named as the program
+  size_t image_length;
   VMOptions vm;
   Launch launch;
 } Options;
+
+extern const uint8_t embedded_image[], embedded_image_end[];
 
 static VM *running;
 
@@ -77,12 +78,11 @@ static int parse_options(int argc, char **argv, Options *o) {
       puts("baton " BATON_VERSION);
       exit(0);
     }
-    bool heap = strcmp(name, "--max-heap") == 0, kernel = strcmp(name, "--kernel") == 0, load = strcmp(name, "--load") == 0;
-    if (!heap && !kernel && !load) return fail("unknown option", name), -1;
+    bool heap = strcmp(name, "--max-heap") == 0, image = strcmp(name, "--image") == 0;
+    if (!heap && !image) return fail("unknown option", name), -1;
     if (++i == argc) return fail("this option needs a value", name), -1;
     if (heap && !parse_size(argv[i], &o->vm.max_heap_bytes)) return fail("this is no size", argv[i]), -1;
-    if (kernel) o->kernel = argv[i];
-    if (load && o->load_count < 32) o->loads[o->load_count++] = argv[i];
+    if (image) o->image = argv[i];
   }
   return i;
 }
@@ -137,12 +137,36 @@ static int parse_command(int argc, char **argv, int at, Options *o, int *used) {
   if (word[0] == '-' && word[1] != 0) return fail("unknown option", word);
   l->kind = "script";
   l->file = word;
-  return read_source(word, l) ? 0 : fail(strerror(errno), word);
+  if (!read_source(word, l)) return fail(strerror(errno), word);
+  if (!snapshot_is_image((const uint8_t *)l->source, l->source_length)) return 0;
+  if (o->image != NULL) return fail("two images are named", word);
+  o->image = word;
+  o->image_bytes = (uint8_t *)(uintptr_t)l->source;
+  o->image_length = l->source_length;
+  *l = (Launch){.kind = "resume"};
+  return 0;
 }
 
-static bool start_image(VM *vm, const Options *o) {
-  if (o->kernel == NULL) return fail("no image: use --kernel", NULL), false;
-  return bootstrap(vm, o->kernel, o->loads, o->load_count, stderr);
+static bool read_image(Options *o) {
+  FILE *in = fopen(o->image, "rb");
+  if (in == NULL) return fail(strerror(errno), o->image), false;
+  o->image_bytes = (uint8_t *)read_stream(in, &o->image_length);
+  bool good = o->image_bytes != NULL && ferror(in) == 0;
+  fclose(in);
+  if (!good) return fail("this file cannot be read", o->image), false;
+  if (!snapshot_is_image(o->image_bytes, o->image_length)) return fail("this is no image file", o->image), false;
+  return true;
+}
+
+// Loads the image into the new VM.
+static bool start_image(VM *vm, Options *o) {
+  if (o->image != NULL && o->image_bytes == NULL && !read_image(o)) return false;
+  const char *wrong = o->image_bytes != NULL ? snapshot_load(vm, o->image_bytes, o->image_length)
+                                             : snapshot_load(vm, embedded_image, (size_t)(embedded_image_end - embedded_image) & ~(size_t)7);
+  free(o->image_bytes);
+  if (wrong == NULL) return true;
+  fprintf(stderr, "baton: %s: this image cannot be used: %s\n", o->image == NULL ? "standard image" : o->image, wrong);
+  return false;
 }
 
 int main(int argc, char **argv) {
@@ -157,11 +181,14 @@ int main(int argc, char **argv) {
   vm->arguments = argv + used;
   vm->argument_count = argc - used;
   launch_register(vm, &o.launch);
+  snapshot_register(vm);
   signal(SIGPIPE, SIG_IGN);
-  if (!start_image(vm, &o) && vm->smalltalk == OOP_NIL) return EXIT_USAGE;
+  if (!start_image(vm, &o)) return EXIT_USAGE;
   running = vm;
   signal(SIGINT, on_interrupt);
-  if (vm_spawn(vm, vm->smalltalk, vm->selectors[SELECTOR_START_UP], 40) == OOP_NONE) return fail("the image does not understand startUp", NULL);
+  // an image that was saved by a running program goes on with it; others start afresh
+  bool resumes = vm->main_process != OOP_NIL && strcmp(o.launch.kind, "resume") == 0;
+  if (!resumes && vm_spawn(vm, vm->smalltalk, vm->selectors[SELECTOR_START_UP], 40) == OOP_NONE) return fail("the image does not understand startUp", NULL);
   code = vm_run(vm);
   signal(SIGINT, SIG_DFL);
   running = NULL;
