@@ -38,7 +38,17 @@ $(OUT)/test.image: $(OUT)/bootstrap $(KERNEL) $(TESTS)
 $(OUT)/image/embedded.o: image/embedded.S $(OUT)/standard.image
 	$(CC) -DSTANDARD_IMAGE='"$(OUT)/standard.image"' -c -o $@ $<
 
-check: $(OUT)/baton $(OUT)/test.image
+deps:
+	@tools/deps
+
+# Everything from a fresh machine to an answer.
+demo: deps
+	$(MAKE) $(OUT)/baton
+	$(OUT)/baton -e '1000 factorial printString size'
+
+check: deps
+	$(MAKE) $(OUT)/baton $(OUT)/test.image
+	tools/tailcalls $(addprefix $(OUT)/vm/,send.o interpreter.o context.o process.o)
 	tests/run $(OUT)
 
 $(OUT)/%.o: %.c Makefile
@@ -53,4 +63,4 @@ clean:
 -include $(OUT)/tools/main.d $(OUT)/tools/bootstrap.d
 
 .DELETE_ON_ERROR:
-.PHONY: all check clean
+.PHONY: all deps demo check clean
