@@ -177,7 +177,8 @@ static void put_stack(Writer *w, Oop o) {
 static uint64_t process_word(const Writer *w, Oop process, size_t slot) {
   ProcessObject *p = AS(Process, process);
   Oop value = object_slots(process)[slot];
-  if (slot == SLOT_OF(Process, pc) && p->stack != OOP_NIL && is_integer(value)) {
+  if (slot == SLOT_OF(Process, pc) && is_integer(value)) {
+    if (p->stack == OOP_NIL) return OOP_NIL;  // it has ended
     Oop code = object_slots(p->stack)[oop_to_integer(p->frame) - 1];
     return instruction_offset(code, value);
   }
