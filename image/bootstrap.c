@@ -371,7 +371,7 @@ static bool initialize(Bootstrap *b, Row *row) {
   if (row->superclass != NULL && !initialize(b, row->superclass)) return false;
   Oop selector = make_symbol(b, "initialize");
   if (method_dictionary_at(AS(Class, row->meta)->methodDictionary, selector) == OOP_NONE) return true;
-  if (vm_spawn(b->vm, row->class, selector, 40) == OOP_NONE || vm_run(b->vm) != 0) {
+  if (!vm_spawn_main(b->vm, row->class, selector) || vm_run(b->vm) != 0) {
     fault(b, row->name, 0, "initialize failed", NULL);
     return false;
   }

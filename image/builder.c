@@ -4,6 +4,7 @@
 // memory runs out in the middle, what was made so far is garbage, and the caller collects and starts again.
 #include "image/builder.h"
 #include "vm/interpreter.h"
+#include <gmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -128,20 +129,30 @@ static Oop bytes(Builder *b, const void *data, size_t count) {
   return o;
 }
 
-// Runs a plain primitive; the arguments must be old or immediate, or made since the last collection.
-static Oop run_primitive(Builder *b, const char *name, Oop receiver, Oop first, Oop second) {
-  if (b->failed) return OOP_NIL;
-  int index = primitives_index(b->vm, name, strlen(name));
-  if (index < 0) vm_fatal(b->vm, name);
-  Oop arguments[3] = {receiver, first, second};
-  Oop result = b->vm->primitives[index]->plain(b->vm, arguments);
-  if (result == OOP_NONE && b->vm->failure != FAIL_NEEDS_COLLECTION) b->failed = true;
-  return check(b, result);
+// An Integer in old space.
+static Oop integer_object_old(Builder *b, const mpz_t z) {
+  if (mpz_sizeinbase(z, 2) <= 60) return oop_from_integer(mpz_get_si(z));
+  size_t size = mpz_size(z);
+  Oop o = new_object(b, mpz_sgn(z) < 0 ? CLASS_LargeNegativeInteger : CLASS_LargePositiveInteger, FORMAT_WORDS64, size);
+  if (!b->failed) memcpy(object_slots(o), mpz_limbs_read(z), 8 * size);
+  return o;
+}
+
+static void read_digits(mpz_t z, Text digits, int radix) {
+  char *text = malloc(digits.length + 1);
+  if (text == NULL) abort();
+  memcpy(text, digits.bytes, digits.length);
+  text[digits.length] = 0;
+  if (mpz_init_set_str(z, text, radix) != 0) mpz_set_ui(z, 0);
+  free(text);
 }
 
 static Oop integer_from_digits(Builder *b, Text digits, int radix) {
-  Oop text = string(b, digits);
-  return run_primitive(b, "integerFromString", OOP_NIL, text, oop_from_integer(radix));
+  mpz_t z;
+  read_digits(z, digits, radix);
+  Oop o = integer_object_old(b, z);
+  mpz_clear(z);
+  return o;
 }
 
 static Oop float_object(Builder *b, double value) {
@@ -152,20 +163,30 @@ static Oop float_object(Builder *b, double value) {
   return o;
 }
 
+// The quotient of two integers, in lowest terms: an Integer or a Fraction.
+static Oop quotient_object(Builder *b, mpz_t numerator, mpz_t denominator) {
+  mpz_t divisor;
+  mpz_init(divisor);
+  mpz_gcd(divisor, numerator, denominator);
+  mpz_divexact(numerator, numerator, divisor);
+  mpz_divexact(denominator, denominator, divisor);
+  mpz_clear(divisor);
+  Oop n = integer_object_old(b, numerator);
+  if (mpz_cmp_ui(denominator, 1) == 0) return n;
+  Oop o = new_object(b, CLASS_Fraction, FORMAT_FIXED, NAMED_SLOTS(Fraction));
+  put(b, o, SLOT_OF(Fraction, numerator), n);
+  put(b, o, SLOT_OF(Fraction, denominator), integer_object_old(b, denominator));
+  return o;
+}
+
 static Oop scaled_decimal(Builder *b, const Literal *literal) {
-  Oop numerator = integer_from_digits(b, literal->text, 10), value = numerator;
-  if (literal->fraction_digits > 0) {
-    Oop denominator = run_primitive(b, "integerRaisedTo", oop_from_integer(10), oop_from_integer(literal->fraction_digits), OOP_NIL);
-    Oop divisor = run_primitive(b, "integerGcd", numerator, denominator, OOP_NIL);
-    numerator = run_primitive(b, "integerQuotient", numerator, divisor, OOP_NIL);
-    denominator = run_primitive(b, "integerQuotient", denominator, divisor, OOP_NIL);
-    value = numerator;
-    if (denominator != oop_from_integer(1)) {
-      value = new_object(b, CLASS_Fraction, FORMAT_FIXED, NAMED_SLOTS(Fraction));
-      put(b, value, SLOT_OF(Fraction, numerator), numerator);
-      put(b, value, SLOT_OF(Fraction, denominator), denominator);
-    }
-  }
+  mpz_t numerator, denominator;
+  read_digits(numerator, literal->text, 10);
+  mpz_init(denominator);
+  mpz_ui_pow_ui(denominator, 10, (unsigned long)literal->fraction_digits);
+  Oop value = quotient_object(b, numerator, denominator);
+  mpz_clear(numerator);
+  mpz_clear(denominator);
   Oop o = new_object(b, CLASS_ScaledDecimal, FORMAT_FIXED, NAMED_SLOTS(ScaledDecimal));
   put(b, o, SLOT_OF(ScaledDecimal, fraction), value);
   put(b, o, SLOT_OF(ScaledDecimal, scale), oop_from_integer(literal->scale));

@@ -188,7 +188,7 @@ int main(int argc, char **argv) {
   signal(SIGINT, on_interrupt);
   // an image that was saved by a running program goes on with it; others start afresh
   bool resumes = vm->main_process != OOP_NIL && strcmp(o.launch.kind, "resume") == 0;
-  if (!resumes && vm_spawn(vm, vm->smalltalk, vm->selectors[SELECTOR_START_UP], 40) == OOP_NONE) return fail("the image does not understand startUp", NULL);
+  if (!resumes && !vm_spawn_main(vm, vm->smalltalk, vm->selectors[SELECTOR_START_UP])) return fail("the image does not understand startUp", NULL);
   code = vm_run(vm);
   signal(SIGINT, SIG_DFL);
   running = NULL;

@@ -498,6 +498,12 @@ Oop vm_spawn(VM *vm, Oop receiver, Oop selector, int priority) {
   return process;
 }
 
+bool vm_spawn_main(VM *vm, Oop receiver, Oop selector) {
+  for (int tries = 0; tries < 3; tries++)
+    if (vm_spawn(vm, receiver, selector, PRIORITY_DEFAULT) != OOP_NONE || !vm_collect(vm, heap_shortage(vm->heap))) break;
+  return vm->main_process != OOP_NIL;
+}
+
 int vm_run(VM *vm) {
   if (!scheduler_prepare(vm)) return 1;
   vm->process = OOP_NIL;

@@ -166,6 +166,8 @@ bool vm_intern_names(VM *vm);  // fills selectors and reasons from the symbol ta
 int vm_run(VM *vm);
 // Makes a process that will send `selector` (unary) to receiver, ready to run at the given priority. OOP_NONE: needs collection.
 Oop vm_spawn(VM *vm, Oop receiver, Oop selector, int priority);
+// The same at the usual priority, collecting when there is no room; only where no oop but these old ones is in a C variable. False: impossible.
+bool vm_spawn_main(VM *vm, Oop receiver, Oop selector);
 // Collects garbage; only where no oop is in a C variable. False: out of memory.
 bool vm_collect(VM *vm, size_t bytes);
 void vm_print_backtrace(VM *vm, Oop process, FILE *out);
