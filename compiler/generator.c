@@ -750,6 +750,7 @@ static void return_value(Generator *g, Node *n) {
 
 static void effect(Generator *g, Node *n) {
   int mark = g->next;
+  if (n->kind != NODE_SEND) g->position = n->position;
   switch (n->kind) {
     case NODE_LITERAL:
     case NODE_VARIABLE: break;
@@ -768,6 +769,7 @@ static void effect(Generator *g, Node *n) {
 
 static void value_to(Generator *g, Node *n, int target) {
   int mark = g->next;
+  if (n->kind != NODE_SEND) g->position = n->position;
   switch (n->kind) {
     case NODE_LITERAL: load_literal(g, n->literal, target); break;
     case NODE_VARIABLE: load_variable(g, n, target); break;

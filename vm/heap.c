@@ -309,7 +309,7 @@ Oop heap_allocate_slow(Heap *heap, uint32_t class_index, Format format, size_t w
   if (format == FORMAT_STACK || bytes > heap->eden_bytes / 4) return heap_allocate_old(heap, class_index, format, words);
 #if defined(BATON_STRESS)
   if (heap->granted < bytes) return OOP_NONE;
-  heap->granted = 0;
+  heap->granted -= bytes;
   uint8_t *limit = heap->eden + heap->eden_bytes;
 #else
   uint8_t *limit = heap->fast.eden_end;

@@ -618,12 +618,15 @@ SLOW int primitive_failed(ARGS) {
   NEXT;
 }
 
+// A primitive that makes several objects may need several collections, each for more: what it wanted last is doubled.
+enum { MAX_TRIES = 10 };
+
 SLOW int run_plain(ARGS, const PrimitiveEntry *entry) {
   if (entry->collects) vm_save_state(vm, ip, fp, k);
   Oop result = entry->plain(vm, fp);
   for (int tries = 0; result == OOP_NONE && vm->failure == FAIL_NEEDS_COLLECTION; tries++) {
     size_t bytes = vm->needed_bytes;
-    bool room = tries < 3 && collect_at(vm, ip, fp, k, fp + code_arguments(fp[-1]) + 1, bytes);
+    bool room = tries < MAX_TRIES && collect_at(vm, ip, fp, k, fp + code_arguments(fp[-1]) + 1, bytes << tries);
     fp = vm->fp;
     if (!room) return interject_known(STATE, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)bytes));
     result = entry->plain(vm, fp);
