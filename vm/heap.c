@@ -385,6 +385,12 @@ static void scavenge_slot(Heap *heap, Oop *p) {
   if (heap_is_young(heap, *p)) *p = copy_object(heap, *p);
 }
 
+// The same for a slot that may be remembered twice: the second time it refers to the copy already.
+static void scavenge_remembered_slot(Heap *heap, Oop *p) {
+  uint8_t *target = (uint8_t *)(uintptr_t)*p;
+  if (!is_pointer(*p) || target < heap->survivors[1 - heap->current] || target >= heap->to_end) scavenge_slot(heap, p);
+}
+
 static void visit_root(void *context, Oop *root) { scavenge_slot(context, root); }
 
 static void clear_above_top(Oop stack) {
@@ -524,7 +530,7 @@ void heap_scavenge(Heap *heap) {
   heap->options.roots(heap->options.owner, visit_root, heap);
   scavenge_finalizable(heap);
   for (size_t i = 0; i < former.count; i++) scan_object(heap, former.items[i]);
-  for (size_t i = 0; i < heap->slots.count; i++) scavenge_slot(heap, (Oop *)(uintptr_t)heap->slots.items[i]);
+  for (size_t i = 0; i < heap->slots.count; i++) scavenge_remembered_slot(heap, (Oop *)(uintptr_t)heap->slots.items[i]);
   scan = trace(heap, scan, &promoted_all);
   scavenge_ephemerons(heap, scan, &promoted_all);
   scavenge_weaks(heap);
@@ -719,7 +725,7 @@ typedef struct {
 } Verification;
 
 static void fault(Verification *v, Oop o, const char *what) {
-  if (v->faults++ < 20) fprintf(v->report, "heap: object %#llx (in %#llx): %s\n", (unsigned long long)o, (unsigned long long)v->holder, what);
+  if (v->faults++ < 20) fprintf(v->report, "heap: object %#llx (in %#llx of class %u, %zu words): %s\n", (unsigned long long)o, (unsigned long long)v->holder, class_index_of(v->holder), object_size(v->holder), what);
 }
 
 static void verify_reference(Verification *v, Oop o) {
