@@ -217,7 +217,7 @@ SLOW int not_understood(STATE_ARGS, Oop *frame, Oop selector) {
   Oop message;
   while ((message = message_new(vm, selector, frame + 1, count)) == OOP_NONE) {
     ptrdiff_t distance = frame - fp;
-    if (!collect_at(vm, ip, fp, k, frame + count + 1, heap_shortage(vm->heap))) vm_fatal(vm, "out of memory while reporting a message that is not understood");
+    if (!collect_at(vm, ip, fp, k, frame + count + 1, 8 * (count + 2 + NAMED_SLOTS(Message)))) vm_fatal(vm, "out of memory while reporting a message that is not understood");
     fp = vm->fp;
     frame = fp + distance;
   }
