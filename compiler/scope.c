@@ -103,7 +103,8 @@ static bool resolve_pseudo(Compiler *c, Node *n) {
     if (!text_is(n->name, pseudo[i].name)) continue;
     n->resolution = pseudo[i].resolution;
     n->literal.kind = pseudo[i].kind;
-    if (n->resolution == NAME_SELF || n->resolution == NAME_SUPER) use_self(c);
+    // who sees the context may ask for its receiver
+    if (n->resolution != NAME_CONSTANT) use_self(c);
     return true;
   }
   return false;
