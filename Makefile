@@ -1,4 +1,5 @@
-# Baton: `make` builds build/baton, `make check` runs the tests. MODE=release|debug|stress|asan|tsan, each in its own directory.
+# Baton. `make` builds build/baton; demo, check, bench, lint, install: see README.md.
+# MODE=release|debug|stress|asan|tsan, each in its own directory.
 MODE ?= release
 ifeq ($(origin CC),default)
 CC := gcc
@@ -57,10 +58,23 @@ $(OUT)/%.o: %.c Makefile
 
 -include $(OBJECTS:.o=.d)
 
+bench: $(OUT)/baton
+	tests/bench/run $(OUT)/baton
+
+lint:
+	tools/layers
+	cppcheck -q --error-exitcode=1 --std=c11 --suppress=missingIncludeSystem -I. vm compiler image tools
+	clang-tidy --quiet $(SOURCES) tools/main.c tools/bootstrap.c -- -std=c11 -D_GNU_SOURCE -I.
+
+PREFIX ?= /usr/local
+install: $(OUT)/baton
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(OUT)/baton $(DESTDIR)$(PREFIX)/bin/baton
+
 clean:
 	rm -rf build
 
 -include $(OUT)/tools/main.d $(OUT)/tools/bootstrap.d
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check clean
+.PHONY: all deps demo check bench lint install clean
