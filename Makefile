@@ -49,7 +49,7 @@ demo: deps
 
 check: deps
 	$(MAKE) $(OUT)/baton $(OUT)/test.image
-	tools/tailcalls $(addprefix $(OUT)/vm/,send.o interpreter.o context.o process.o)
+	$(if $(filter release,$(MODE)),tools/tailcalls $(addprefix $(OUT)/vm/,send.o interpreter.o context.o process.o))
 	tests/run $(OUT)
 
 $(OUT)/%.o: %.c Makefile

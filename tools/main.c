@@ -25,6 +25,7 @@ typedef struct {
   const char *image;      // NULL: the standard one
   uint8_t *image_bytes;   // malloced; of --image or of an image named as the program
   size_t image_length;
+  char *text;             // malloced source of a script
   VMOptions vm;
   Launch launch;
 } Options;
@@ -87,10 +88,11 @@ static int parse_options(int argc, char **argv, Options *o) {
   return i;
 }
 
-static bool read_source(const char *path, Launch *launch) {
+static bool read_source(const char *path, Options *o) {
+  Launch *launch = &o->launch;
   FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
   if (in == NULL) return false;
-  launch->source = read_stream(in, &launch->source_length);
+  launch->source = o->text = read_stream(in, &launch->source_length);
   bool good = launch->source != NULL && ferror(in) == 0;
   if (in != stdin) fclose(in);
   return good;
@@ -103,7 +105,7 @@ static int parse_command(int argc, char **argv, int at, Options *o, int *used) {
     l->kind = "script";
     l->file = "-";
     *used = at;
-    return read_source("-", l) ? 0 : fail("standard input cannot be read", NULL);
+    return read_source("-", o) ? 0 : fail("standard input cannot be read", NULL);
   }
   const char *word = argv[at];
   *used = at + 1;
@@ -137,11 +139,12 @@ static int parse_command(int argc, char **argv, int at, Options *o, int *used) {
   if (word[0] == '-' && word[1] != 0) return fail("unknown option", word);
   l->kind = "script";
   l->file = word;
-  if (!read_source(word, l)) return fail(strerror(errno), word);
+  if (!read_source(word, o)) return fail(strerror(errno), word);
   if (!snapshot_is_image((const uint8_t *)l->source, l->source_length)) return 0;
   if (o->image != NULL) return fail("two images are named", word);
   o->image = word;
-  o->image_bytes = (uint8_t *)(uintptr_t)l->source;
+  o->image_bytes = (uint8_t *)o->text;
+  o->text = NULL;
   o->image_length = l->source_length;
   *l = (Launch){.kind = "resume"};
   return 0;
@@ -193,5 +196,6 @@ int main(int argc, char **argv) {
   signal(SIGINT, SIG_DFL);
   running = NULL;
   vm_free(vm);
+  free(o.text);
   return code;
 }
