@@ -9,7 +9,8 @@
 // False: nothing was changed; errno says why.
 bool snapshot_write(VM *vm, const char *path);
 // Loads an image into a VM fresh from vm_new. NULL: done; else what is wrong with it (a constant string), and the VM is not usable.
-const char *snapshot_load(VM *vm, const uint8_t *bytes, size_t length);
+// `trusted`: it is the executable's own, as good as its code; checksum, shapes and methods are not checked again.
+const char *snapshot_load(VM *vm, const uint8_t *bytes, size_t length, bool trusted);
 // Whether these bytes begin like an image file.
 bool snapshot_is_image(const uint8_t *bytes, size_t length);
 

@@ -164,8 +164,8 @@ static bool read_image(Options *o) {
 // Loads the image into the new VM.
 static bool start_image(VM *vm, Options *o) {
   if (o->image != NULL && o->image_bytes == NULL && !read_image(o)) return false;
-  const char *wrong = o->image_bytes != NULL ? snapshot_load(vm, o->image_bytes, o->image_length)
-                                             : snapshot_load(vm, embedded_image, (size_t)(embedded_image_end - embedded_image) & ~(size_t)7);
+  const char *wrong = o->image_bytes != NULL ? snapshot_load(vm, o->image_bytes, o->image_length, false)
+                                             : snapshot_load(vm, embedded_image, (size_t)(embedded_image_end - embedded_image) & ~(size_t)7, true);
   free(o->image_bytes);
   if (wrong == NULL) return true;
   fprintf(stderr, "baton: %s: this image cannot be used: %s\n", o->image == NULL ? "standard image" : o->image, wrong);
