@@ -47,8 +47,12 @@ demo: deps
 	$(MAKE) $(OUT)/baton
 	$(OUT)/baton -e '1000 factorial printString size'
 
+# Loads damaged images.
+$(OUT)/mutate: $(OBJECTS) $(OUT)/tests/mutate.o
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
 check: deps
-	$(MAKE) $(OUT)/baton $(OUT)/test.image
+	$(MAKE) $(OUT)/baton $(OUT)/test.image $(OUT)/mutate
 	$(if $(filter release,$(MODE)),tools/tailcalls $(addprefix $(OUT)/vm/,send.o interpreter.o context.o process.o))
 	tests/run $(OUT)
 

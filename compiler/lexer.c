@@ -21,9 +21,17 @@ static Token token(const Lexer *l, TokenKind kind, size_t start, size_t end) {
   return (Token){.kind = kind, .start = start, .end = end, .text = text_between(l, start, end)};
 }
 
+// The text from `start` cannot be a token. The lexer goes on behind what it has read, at least one character.
 static Token error_token(Lexer *l, size_t start, const char *message) {
-  l->position = l->source.length;
+  if (l->position <= start) l->position = start + 1;
+  if (l->position > l->source.length) l->position = l->source.length;
   return (Token){.kind = TOKEN_ERROR, .start = start, .end = start, .text = {message, strlen(message)}};
+}
+
+// What begins at `start` never ends: everything behind is part of it, so there is nothing more to find.
+static Token unterminated(Lexer *l, size_t start, const char *message) {
+  l->position = l->source.length;
+  return error_token(l, start, message);
 }
 
 // Skips white space and comments. False: a comment does not end; *start says where it began.
@@ -277,7 +285,7 @@ static Token hash_token(Lexer *l, size_t start) {
     return token(l, c == '(' ? TOKEN_HASH_PAREN : TOKEN_HASH_BRACKET, start, p + 1);
   }
   if (c == '\'') {
-    if (!quoted(l, p, &text)) return error_token(l, start, "this symbol does not end");
+    if (!quoted(l, p, &text)) return unterminated(l, start, "this symbol does not end");
     return literal_token(l, start, LITERAL_SYMBOL, text);
   }
   if (!is_letter(c) && !is_binary(c) && c != ':') return error_token(l, start, "no symbol follows #");
@@ -330,7 +338,7 @@ static TokenKind single(int c) {
 
 static Token next(Lexer *l, bool in_array) {
   size_t start = l->position;
-  if (!skip_blanks(l, &start)) return error_token(l, start, "this comment does not end");
+  if (!skip_blanks(l, &start)) return unterminated(l, start, "this comment does not end");
   start = l->position;
   int c = byte_at(l, start);
   if (c < 0) return token(l, TOKEN_END, start, start);
@@ -345,7 +353,7 @@ static Token next(Lexer *l, bool in_array) {
   if (c == '$') return character_token(l, start);
   if (c == '\'') {
     Text text;
-    if (!quoted(l, start, &text)) return error_token(l, start, "this string does not end");
+    if (!quoted(l, start, &text)) return unterminated(l, start, "this string does not end");
     return literal_token(l, start, LITERAL_STRING, text);
   }
   if (is_binary(c)) {
@@ -354,9 +362,7 @@ static Token next(Lexer *l, bool in_array) {
   }
   TokenKind kind = single(c);
   if (kind == TOKEN_END) {
-    Token t = error_token(l, start, "this character has no meaning here");
-    l->position = start + 1;
-    return t;
+    return error_token(l, start, "this character has no meaning here");
   }
   l->position = start + 1;
   return token(l, kind, start, start + 1);

@@ -49,6 +49,8 @@ static uint64_t checksum(const uint64_t *words, size_t count) {
   return h;
 }
 
+void snapshot_seal(uint64_t *words, size_t count) { words[WORD_CHECKSUM] = checksum(words, count); }
+
 // --- writing
 
 typedef struct {
@@ -225,7 +227,7 @@ static void put_all(Writer *w) {
   h[WORD_CHARACTER_SYMBOLS] = encode(w, vm->character_symbols);
   h[WORD_MAIN_PROCESS] = encode(w, vm->main_process);
   h[WORD_ACTIVE_PROCESS] = encode(w, vm->process);
-  h[WORD_CHECKSUM] = checksum(h, w->out_count);
+  snapshot_seal(h, w->out_count);
 }
 
 static bool write_bytes(int fd, const char *bytes, size_t count) {

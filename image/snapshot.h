@@ -11,6 +11,8 @@ bool snapshot_write(VM *vm, const char *path);
 // Loads an image into a VM fresh from vm_new. NULL: done; else what is wrong with it (a constant string), and the VM is not usable.
 // `trusted`: it is the executable's own, as good as its code; checksum, shapes and methods are not checked again.
 const char *snapshot_load(VM *vm, const uint8_t *bytes, size_t length, bool trusted);
+// Enters the checksum in the header of an image file's words.
+void snapshot_seal(uint64_t *words, size_t count);
 // Whether these bytes begin like an image file.
 bool snapshot_is_image(const uint8_t *bytes, size_t length);
 
