@@ -64,21 +64,13 @@ static bool unwind_between(Oop *fp, const Oop *home) {
   return false;
 }
 
-static int again_after(ARGS) {
-  bool room = collect_at(vm, ip, fp, k, NULL, heap_shortage(vm->heap));
-  fp = vm->fp;
-  if (!room) return interject_known(STATE, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)heap_shortage(vm->heap)));
-  ip = vm->ip - 1;
-  NEXT;
-}
-
 int instruction_return_nonlocal(ARGS) {
   Oop value = fp[A];
   Oop home = AS(BlockClosure, fp[0])->home;
   Oop *frame = home == OOP_NIL || AS(Context, home)->process != vm->process ? NULL : context_frame(vm, home);
   if (likely(frame != NULL) && !unwind_between(fp, frame)) return return_value(STATE, frame, value);
   Oop here = context_of_frame(vm, vm->process, fp, OOP_NONE);
-  if (here == OOP_NONE) return again_after(PASS);
+  if (here == OOP_NONE) return again_after_collection(PASS);
   if (frame == NULL) return send_known_1(STATE, SELECTOR_CANNOT_RETURN, here, value);
   return send_known_2(STATE, SELECTOR_RETURN_THROUGH, here, fp[A], home);
 }

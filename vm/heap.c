@@ -28,12 +28,13 @@ typedef struct {
 
 enum { KIND_POINTERS, KIND_BYTES, KIND_WEAK, KIND_EPHEMERON, KIND_LIMIT };
 enum { GRANULE = 16, SMALL_GRANULES = 129, TENURE_AGE = 2 };
-enum { DEFAULT_EDEN = 4 << 20, FULL_STEP = 32 << 20 };
+enum { DEFAULT_EDEN = 4 << 20, FULL_STEP = 32 << 20, RESERVE_MAX = 16 << 20, SLOTS_WANTED = 1 << 16, PAGE = 4096 };
 
 struct Heap {
   HeapFast fast;
   HeapOptions options;
   uint8_t *mapping, *eden, *survivors[2];
+  uint8_t *eden_start;              // of the objects made since the last scavenge: eden, but in the stress build
   size_t mapping_bytes, eden_bytes, survivor_bytes;
   int current;                      // the survivor half in use
   uint8_t *survivor_top[2];
@@ -42,6 +43,8 @@ struct Heap {
   Vector remembered, slots, promoted, weaks, ephemerons, finalizable, roots;
   void *free_lists[KIND_LIMIT][SMALL_GRANULES];
   size_t shortage, old_since_full, full_threshold, allocated;
+  size_t slots_wanted;              // when the slot buffer is longer, what stands twice in it is dropped
+  bool reserve_open, exhausted;     // the limit has been reached; the reserve too
   uint32_t hash_state;
   HeapStatistics statistics;
   Vector marking;                   // stack of the ephemeron pass
@@ -276,7 +279,15 @@ static uint64_t *old_block(Heap *heap, int kind, size_t bytes) {
 
 static size_t old_in_use(void) { return GC_get_heap_size() - GC_get_free_bytes(); }
 
-static bool over_limit(Heap *heap, size_t more) { return heap->options.max_heap_bytes != 0 && old_in_use() + more + heap->mapping_bytes > heap->options.max_heap_bytes; }
+// Once the limit has been reached, those who handle that may use so much more.
+static size_t reserve_bytes(const Heap *heap) {
+  size_t sixteenth = heap->options.max_heap_bytes / 16;
+  return sixteenth > RESERVE_MAX ? RESERVE_MAX : sixteenth;
+}
+
+static size_t limit_bytes(const Heap *heap) { return heap->options.max_heap_bytes + (heap->reserve_open ? reserve_bytes(heap) : 0); }
+
+static bool over_limit(const Heap *heap, size_t more) { return heap->options.max_heap_bytes != 0 && old_in_use() + more + heap->mapping_bytes > limit_bytes(heap); }
 
 static Oop old_object(Heap *heap, uint32_t class_index, Format format, size_t words) {
   size_t bytes = block_bytes(words), rounded = (bytes + GRANULE - 1) / GRANULE * GRANULE;
@@ -334,10 +345,26 @@ void heap_remember(Heap *heap, Oop object) {
   push(&heap->remembered, object);
 }
 
-void heap_remember_slot(Heap *heap, Oop object, Oop *slot) {
-  (void)object;
+static int compare_addresses(const void *a, const void *b) {
+  Oop x = *(const Oop *)a, y = *(const Oop *)b;
+  return (x > y) - (x < y);
+}
+
+// Drops what stands twice, or no longer refers to a young object: a program that only stores must not fill the memory.
+static void slots_condense(Heap *heap) {
+  Oop *items = heap->slots.items;
+  qsort(items, heap->slots.count, sizeof *items, compare_addresses);
+  size_t kept = 0;
+  for (size_t i = 0; i < heap->slots.count; i++)
+    if ((kept == 0 || items[kept - 1] != items[i]) && heap_is_young(heap, *(Oop *)(uintptr_t)items[i])) items[kept++] = items[i];
+  heap->slots.count = kept;
+  heap->slots_wanted = 2 * kept > SLOTS_WANTED ? 2 * kept : SLOTS_WANTED;
+}
+
+void heap_remember_slot(Heap *heap, Oop *slot) {
   if (heap->slots.count > 0 && heap->slots.items[heap->slots.count - 1] == (Oop)(uintptr_t)slot) return;
   push(&heap->slots, (Oop)(uintptr_t)slot);
+  if (heap->slots.count > heap->slots_wanted) slots_condense(heap);
 }
 
 // --- scavenge
@@ -393,9 +420,16 @@ static void scavenge_remembered_slot(Heap *heap, Oop *p) {
 
 static void visit_root(void *context, Oop *root) { scavenge_slot(context, root); }
 
+// Makes the words above a stack's top nil. What was written there since the last time are frames, one behind the other, each with a
+// header that is not nil; so behind a run of nils longer than the largest frame there is nothing to do.
 static void clear_above_top(Oop stack) {
+  enum { LARGEST_FRAME = 512 };
   Oop *slots = object_slots(stack);
-  for (size_t i = (size_t)oop_to_integer(slots[0]), n = object_size(stack); i < n; i++) slots[i] = OOP_NIL;
+  size_t end = object_size(stack), nils = 0;
+  for (size_t i = (size_t)oop_to_integer(slots[0]); i < end && nils < LARGEST_FRAME; i++) {
+    nils = slots[i] == OOP_NIL ? nils + 1 : 0;
+    slots[i] = OOP_NIL;
+  }
 }
 
 // Follows the slots of an object that has just been copied or is remembered.
@@ -509,25 +543,47 @@ static void scavenge_finalizable(Heap *heap) {
   for (size_t i = 0; i < heap->finalizable.count; i++) scavenge_slot(heap, &heap->finalizable.items[i]);
 }
 
-static void eden_reset(Heap *heap) {
-  heap->allocated += (size_t)(heap->fast.eden_next - heap->eden);
-  heap->fast.eden_next = heap->eden;
 #if defined(BATON_STRESS)
-  heap->fast.eden_end = heap->eden;
-#else
-  heap->fast.eden_end = heap->eden + heap->eden_bytes;
-#endif
+static void access_pages(uint8_t *from, uint8_t *to, int protection) {
+  if (from < to && mprotect(from, (size_t)(to - from), protection) != 0) abort();
 }
+
+// What has been left behind cannot be touched any more: eden is used from its next page on, and from its start when half of it is used up.
+static void eden_reset(Heap *heap) {
+  uint8_t *end = heap->eden + heap->eden_bytes;
+  uint8_t *next = heap->eden_start + (((size_t)(heap->fast.eden_next - heap->eden_start) + PAGE - 1) & ~(size_t)(PAGE - 1));
+  heap->allocated += (size_t)(heap->fast.eden_next - heap->eden_start);
+  access_pages(heap->eden_start, next, PROT_NONE);
+  if ((size_t)(end - next) < heap->eden_bytes / 2) {
+    access_pages(heap->eden, next, PROT_READ | PROT_WRITE);
+    next = heap->eden;
+  }
+  heap->eden_start = heap->fast.eden_next = heap->fast.eden_end = next;
+}
+
+static void survivors_open(Heap *heap, int half) { access_pages(heap->survivors[half], heap->survivors[half] + heap->survivor_bytes, PROT_READ | PROT_WRITE); }
+static void survivors_close(Heap *heap, int half) { access_pages(heap->survivors[half], heap->survivors[half] + heap->survivor_bytes, PROT_NONE); }
+#else
+static void eden_reset(Heap *heap) {
+  heap->allocated += (size_t)(heap->fast.eden_next - heap->eden_start);
+  heap->eden_start = heap->fast.eden_next = heap->eden;
+  heap->fast.eden_end = heap->eden + heap->eden_bytes;
+}
+
+static void survivors_open(Heap *heap, int half) { (void)heap, (void)half; }
+static void survivors_close(Heap *heap, int half) { (void)heap, (void)half; }
+#endif
 
 void heap_scavenge(Heap *heap) {
   uint64_t start = platform_monotonic_nanoseconds();
   int to = 1 - heap->current;
+  survivors_open(heap, to);
   uint8_t *scan = heap->survivors[to];
   heap->to_next = scan;
   heap->to_end = scan + heap->survivor_bytes;
   Vector former = heap->remembered, promoted_all = {0};
   heap->remembered = (Vector){0};
-  heap->options.roots(heap->options.owner, visit_root, heap);
+  heap->options.roots(heap->options.owner, true, visit_root, heap);
   scavenge_finalizable(heap);
   for (size_t i = 0; i < former.count; i++) scan_object(heap, former.items[i]);
   for (size_t i = 0; i < heap->slots.count; i++) scavenge_remembered_slot(heap, (Oop *)(uintptr_t)heap->slots.items[i]);
@@ -540,6 +596,7 @@ void heap_scavenge(Heap *heap) {
   free(promoted_all.items);
   heap->survivor_top[to] = heap->to_next;
   heap->survivor_top[heap->current] = heap->survivors[heap->current];
+  survivors_close(heap, heap->current);
   heap->current = to;
   eden_reset(heap);
   uint64_t spent = platform_monotonic_nanoseconds() - start;
@@ -565,11 +622,14 @@ static void collect_root(void *context, Oop *root) {
 }
 
 void heap_collect(Heap *heap) {
+#if defined(BATON_STRESS)
+  if (heap_verify_all(heap, stderr) != 0) abort();
+#endif
   uint64_t start = platform_monotonic_nanoseconds();
   heap_tenure_all(heap);
   if (heap->options.before_full != NULL) heap->options.before_full(heap->options.owner);
   heap->roots.count = 0;
-  heap->options.roots(heap->options.owner, collect_root, heap);
+  heap->options.roots(heap->options.owner, false, collect_root, heap);
   for (size_t i = 0; i < heap->finalizable.count; i++) collect_root(heap, &heap->finalizable.items[i]);
   for (size_t i = 0; i < heap->remembered.count; i++) *object_words(heap->remembered.items[i]) &= ~(uint64_t)HEADER_REMEMBERED;
   heap->remembered.count = heap->slots.count = heap->weaks.count = heap->ephemerons.count = 0;
@@ -583,22 +643,34 @@ void heap_collect(Heap *heap) {
   heap->statistics.full_collections++;
   heap->statistics.full_nanoseconds += spent;
   if (spent > heap->statistics.full_max_nanoseconds) heap->statistics.full_max_nanoseconds = spent;
+#if defined(BATON_STRESS)
+  if (heap_verify_all(heap, stderr) != 0) abort();
+#endif
 }
 
 bool heap_is_live(Heap *heap, Oop object) { return marked(heap, object); }
 bool heap_wants_full(const Heap *heap) { return heap->old_since_full > heap->full_threshold; }
 
 bool heap_make_room(Heap *heap, size_t bytes) {
-  size_t reserve = 2 * heap->mapping_bytes;
-  bool large = bytes > heap->eden_bytes / 4;
-  if (heap_wants_full(heap) || over_limit(heap, large ? bytes : reserve / 4)) heap_collect(heap);
+  size_t young = (size_t)(heap->fast.eden_next - heap->eden_start);
+  size_t step = heap->options.max_heap_bytes / 64;  // near the limit, a full collection pays only after so much
+  if (heap_wants_full(heap) || (over_limit(heap, bytes + young) && heap->old_since_full > step)) heap_collect(heap);
   else heap_scavenge(heap);
-  if (over_limit(heap, bytes)) return false;
+  if (over_limit(heap, bytes) && heap->old_since_full > 0) heap_collect(heap);
+  size_t reserve = reserve_bytes(heap);
+  if (heap->reserve_open && old_in_use() + heap->mapping_bytes + reserve < heap->options.max_heap_bytes) heap->reserve_open = false;
+  if (over_limit(heap, bytes)) {
+    heap->exhausted = heap->reserve_open && bytes < reserve;
+    heap->reserve_open |= over_limit(heap, reserve);
+    return false;
+  }
 #if defined(BATON_STRESS)
   heap->granted = bytes;
 #endif
   return true;
 }
+
+bool heap_is_exhausted(const Heap *heap) { return heap->exhausted; }
 
 void heap_set_max_bytes(Heap *heap, size_t bytes) { heap->options.max_heap_bytes = bytes; }
 
@@ -701,7 +773,7 @@ void heap_become(Heap *heap, Oop *from_array, Oop *to_array, bool two_way, bool 
     if (two_way) replace_add(&r, to[i], from[i]);
     if (is_pointer(from[i]) && is_pointer(to[i])) exchange_hash(from[i], to[i], two_way, copy_hash);
   }
-  heap->options.roots(heap->options.owner, replace_slot, &r);
+  heap->options.roots(heap->options.owner, false, replace_slot, &r);
   Vector all = {0};
   GC_call_with_alloc_lock(enumerate_locked, &all);
   for (size_t i = 0; i < all.count; i++) replace_in(&r, all.items[i]);
@@ -755,7 +827,7 @@ static void verify_root(void *context, Oop *root) {
 
 size_t heap_verify(Heap *heap, FILE *report) {
   Verification v = {heap, report, 0, OOP_NONE};
-  uint8_t *regions[2][2] = {{heap->eden, heap->fast.eden_next}, {heap->survivors[heap->current], heap->survivor_top[heap->current]}};
+  uint8_t *regions[2][2] = {{heap->eden_start, heap->fast.eden_next}, {heap->survivors[heap->current], heap->survivor_top[heap->current]}};
   for (int r = 0; r < 2; r++)
     for (uint8_t *p = regions[r][0]; p < regions[r][1];) {
       Oop o = block_object(p);
@@ -764,14 +836,23 @@ size_t heap_verify(Heap *heap, FILE *report) {
     }
   for (size_t i = 0; i < heap->remembered.count; i++) verify_object(&v, heap->remembered.items[i], true);
   v.holder = OOP_NONE;
-  heap->options.roots(heap->options.owner, verify_root, &v);
+  heap->options.roots(heap->options.owner, false, verify_root, &v);
   return v.faults;
+}
+
+size_t heap_verify_all(Heap *heap, FILE *report) {
+  Verification v = {heap, report, 0, OOP_NONE};
+  Vector all = {0};
+  GC_call_with_alloc_lock(enumerate_locked, &all);
+  for (size_t i = 0; i < all.count; i++) verify_object(&v, all.items[i], true);
+  free(all.items);
+  return v.faults + heap_verify(heap, report);
 }
 
 void heap_statistics(const Heap *heap, HeapStatistics *out) {
   *out = heap->statistics;
   out->eden_bytes = heap->eden_bytes;
-  out->eden_used = (size_t)(heap->fast.eden_next - heap->eden);
+  out->eden_used = (size_t)(heap->fast.eden_next - heap->eden_start);
   out->survivor_used = (size_t)(heap->survivor_top[heap->current] - heap->survivors[heap->current]);
   out->allocated_bytes = heap->allocated + out->eden_used;
   out->old_bytes = GC_get_heap_size();
@@ -793,8 +874,8 @@ Heap *heap_new(const HeapOptions *options) {
   heap->options = *options;
   heap->eden_bytes = options->eden_bytes ? options->eden_bytes : DEFAULT_EDEN;
   heap->survivor_bytes = options->survivor_bytes ? options->survivor_bytes : heap->eden_bytes / 4;
-  heap->survivor_bytes = (heap->survivor_bytes + 4095) & ~(size_t)4095;
-  heap->eden_bytes = (heap->eden_bytes + 4095) & ~(size_t)4095;
+  heap->survivor_bytes = (heap->survivor_bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
+  heap->eden_bytes = (heap->eden_bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
   heap->mapping_bytes = heap->eden_bytes + 2 * heap->survivor_bytes;
   void *hint = (void *)(uintptr_t)0x200000000000;
   void *map = mmap(hint, heap->mapping_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -802,16 +883,17 @@ Heap *heap_new(const HeapOptions *options) {
     free(heap);
     return NULL;
   }
-  heap->mapping = heap->eden = map;
+  heap->mapping = heap->eden = heap->eden_start = heap->fast.eden_next = map;
   heap->survivors[0] = heap->survivor_top[0] = heap->eden + heap->eden_bytes;
   heap->survivors[1] = heap->survivor_top[1] = heap->survivors[0] + heap->survivor_bytes;
   heap->fast.young_start = (uintptr_t)map;
   heap->fast.young_size = heap->mapping_bytes;
   heap->hash_state = 0x2545F491;
   heap->full_threshold = FULL_STEP;
+  heap->slots_wanted = SLOTS_WANTED;
   library.heap = heap;
   eden_reset(heap);
-  heap->allocated = 0;
+  survivors_close(heap, 1 - heap->current);
   return heap;
 }
 

@@ -71,14 +71,12 @@ static int instruction_get_copied(ARGS) {
 
 // --- making objects
 
-// An instruction that could not allocate runs again after a collection.
-SLOW int again_after_collection(ARGS) {
-  if (!collect_at(vm, ip, fp, k, NULL, heap_shortage(vm->heap))) {
-    fp = vm->fp;
-    return interject_known(STATE, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)heap_shortage(vm->heap)));
-  }
+// An instruction that could not allocate runs again after a collection, or after OutOfMemory has been resumed.
+int again_after_collection(ARGS) {
+  bool room = collect_at(vm, ip, fp, k, NULL, heap_shortage(vm->heap));
   fp = vm->fp;
   ip = vm->ip - 1;
+  if (!room) return interject_known(STATE, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)heap_shortage(vm->heap)));
   NEXT;
 }
 

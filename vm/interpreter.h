@@ -93,6 +93,7 @@ static inline Oop *frame_caller(Oop *fp) { return fp - frame_delta(fp); }
 
 // --- interpreter.c
 int interpret(VM *vm);
+Instruction again_after_collection;  // how an instruction without an EXT word ends that could not allocate
 uint32_t instruction_original(uint32_t instruction);  // the word as compiled, of one that the interpreter may have rewritten
 
 // --- send.c

@@ -69,7 +69,7 @@ static Oop scavenge(VM *vm, Oop *args) {
 
 static Oop verify_heap(VM *vm, Oop *args) {
   (void)args;
-  return oop_from_integer((int64_t)heap_verify(vm->heap, stderr));
+  return oop_from_integer((int64_t)heap_verify_all(vm->heap, stderr));
 }
 
 static Oop statistics(VM *vm, Oop *args) {

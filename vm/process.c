@@ -288,7 +288,11 @@ void process_unload(VM *vm) {
   vm->process = OOP_NIL;
 }
 
-bool vm_collect(VM *vm, size_t bytes) { return heap_make_room(vm->heap, bytes); }
+bool vm_collect(VM *vm, size_t bytes) {
+  if (heap_make_room(vm->heap, bytes)) return true;
+  if (heap_is_exhausted(vm->heap)) vm_out_of_memory(vm);
+  return false;
+}
 
 bool collect_at(VM *vm, const uint32_t *ip, Oop *fp, Oop *k, Oop *top, size_t bytes) {
   vm_save_state(vm, ip, fp, k);

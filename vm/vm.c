@@ -11,11 +11,13 @@ static void visit_symbol(void *context, Oop *symbol) {
   ((RootVisitor)pair[0])(pair[1], symbol);
 }
 
-static void enumerate_roots(void *owner, RootVisitor visit, void *context) {
+// Symbols, and so the selectors and reasons, are always old.
+static void enumerate_roots(void *owner, bool young_only, RootVisitor visit, void *context) {
   VM *vm = owner;
   Oop *single[] = {&vm->process, &vm->main_process, &vm->smalltalk, &vm->processor, &vm->timers, &vm->character_symbols};
   for (size_t i = 0; i < sizeof single / sizeof *single; i++) visit(context, single[i]);
   for (uint32_t i = 1; i < vm->class_count; i++) visit(context, &vm->class_table[i]);
+  if (young_only) return;
   for (size_t i = 0; i < SELECTOR_LIMIT; i++) visit(context, &vm->selectors[i]);
   for (size_t i = 0; i < FAIL_LIMIT; i++) visit(context, &vm->reasons[i]);
   void *pair[2] = {(void *)(uintptr_t)visit, context};
@@ -160,6 +162,12 @@ void vm_print_backtrace(VM *vm, Oop process, FILE *out) {
     if (fp[-3] & FRAME_IS_BASE) return;
   }
   fputs("  ...\n", out);
+}
+
+void vm_out_of_memory(VM *vm) {
+  fputs("baton: out of memory, and the reserve for handling that is used up\n", stderr);
+  if (vm->process != OOP_NIL) vm_print_backtrace(vm, vm->process, stderr);
+  exit(1);
 }
 
 void vm_fatal(VM *vm, const char *message) {

@@ -172,6 +172,8 @@ bool vm_spawn_main(VM *vm, Oop receiver, Oop selector);
 bool vm_collect(VM *vm, size_t bytes);
 void vm_print_backtrace(VM *vm, Oop process, FILE *out);
 void vm_interrupt(VM *vm);  // async-signal-safe: the user's Ctrl-C
+// The reserve for handling OutOfMemory is used up: says so with a backtrace and ends the program with exit code 1.
+_Noreturn void vm_out_of_memory(VM *vm);
 _Noreturn void vm_fatal(VM *vm, const char *message);  // a bug in the VM: report with all stacks, abort
 
 #endif
