@@ -4,7 +4,11 @@
 #include <locale.h>
 #include <stdlib.h>
 
+#if defined(BATON_STRESS)
+enum { MAX_STACK_WORDS = 128 << 10 };  // each of the many collections scans the stack
+#else
 enum { MAX_STACK_WORDS = 8 << 20 };
+#endif
 
 static void visit_symbol(void *context, Oop *symbol) {
   void **pair = context;
