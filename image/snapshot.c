@@ -179,8 +179,8 @@ static void put_stack(Writer *w, Oop o) {
 static uint64_t process_word(const Writer *w, Oop process, size_t slot) {
   ProcessObject *p = AS(Process, process);
   Oop value = object_slots(process)[slot];
-  if (slot == SLOT_OF(Process, pc) && is_integer(value)) {
-    if (p->stack == OOP_NIL) return OOP_NIL;  // it has ended
+  if (slot == SLOT_OF(Process, pc)) {
+    if (p->stack == OOP_NIL || value == OOP_NIL) return OOP_NIL;  // it has ended, or never ran
     Oop code = object_slots(p->stack)[oop_to_integer(p->frame) - 1];
     return instruction_offset(code, value);
   }
@@ -300,12 +300,13 @@ static Oop decode(Reader *r, uint64_t word) {
       if (word >> 3 == 0 || word >> 3 > r->object_count) break;
       return r->objects[word >> 3];
     case TAG_INTEGER:
-    case TAG_FLOAT: return word;
+    case TAG_FLOAT:
+    case TAG_FLOAT + 1: return word;
     case TAG_CHARACTER:
       if (word >> 3 <= 0x10FFFF) return word;
       break;
     case TAG_SPECIAL:
-      if (word == OOP_NIL || word == OOP_TRUE || word == OOP_FALSE) return word;
+      if (word == OOP_NIL || word == OOP_TRUE || word == OOP_FALSE || word == OOP_ZERO) return word;
       break;
     default: break;
   }
@@ -502,9 +503,10 @@ static bool address_of(Oop code, Oop offset, Oop *out) {
   return true;
 }
 
-// A frame at index `at` of a stack: its header and registers must lie within the words in use.
-static bool good_frame(const Oop *words, size_t used, size_t at) {
-  return at >= 1 + FRAME_HEADER && at < used && is_integer(words[at - 3]) && is_code(words[at - 1]) && at + code_registers(words[at - 1]) <= used + STACK_RESERVE;
+// A frame at index `at` of a stack: it begins within the words in use, and its registers and the reserve lie within the stack.
+static bool good_frame(Oop stack, size_t used, size_t at) {
+  const Oop *words = object_slots(stack);
+  return at >= 1 + FRAME_HEADER && at < used && is_integer(words[at - 3]) && is_code(words[at - 1]) && at + code_registers(words[at - 1]) + STACK_RESERVE <= object_size(stack);
 }
 
 static bool restore_process(Reader *r, Oop process, uint64_t now) {
@@ -514,11 +516,11 @@ static bool restore_process(Reader *r, Oop process, uint64_t now) {
   if (!is_pointer(p->stack) || object_format(p->stack) != FORMAT_STACK || object_size(p->stack) < 8 || !is_integer(p->frame) || !is_integer(object_slots(p->stack)[0])) return fail(r, "a process is damaged");
   Oop *words = object_slots(p->stack);
   size_t used = (size_t)oop_to_integer(words[0]), at = (size_t)oop_to_integer(p->frame);
-  if (used > object_size(p->stack) || !good_frame(words, used, at)) return fail(r, "a process's stack is damaged");
+  if (used > object_size(p->stack) || !good_frame(p->stack, used, at)) return fail(r, "a process's stack is damaged");
   if (!address_of(words[at - 1], p->pc, &p->pc)) return fail(r, "a process's position is damaged");
   while (!(words[at - 3] & FRAME_IS_BASE)) {
     size_t delta = frame_delta(words + at);
-    if (delta < 1 || delta >= at || !good_frame(words, used, at - delta)) return fail(r, "a process's frames are damaged");
+    if (delta < 1 || delta >= at || !good_frame(p->stack, used, at - delta)) return fail(r, "a process's frames are damaged");
     if (!address_of(words[at - delta - 1], words[at - 2], &words[at - 2])) return fail(r, "a return address is damaged");
     at -= delta;
   }

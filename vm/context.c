@@ -102,7 +102,7 @@ static int become_frame_of(ARGS, Oop code) {
   fp[-1] = code;
   ip = code_instructions(code);
   k = code_literals(code);
-  if (fp + code_registers(code) > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed)) return enter_slowly(STATE);
+  if (frame_is_beyond(vm, fp, code_registers(code))) return enter_slowly(STATE);
   NEXT;
 }
 

@@ -130,7 +130,7 @@ static int instruction_closure(ARGS) {
 SLOW int return_slowly(ARGS) { return return_value(STATE, fp, fp[A]); }
 
 INLINE int return_fast(ARGS, Oop value) {
-  fp -= (fp[-3] >> 3);
+  fp = (Oop *)((uint8_t *)fp - (fp[-3] - oop_from_integer(0)));  // a SmallInteger of words is eight times as many bytes, plus the tag
   k = code_literals(fp[-1]);
   fp[(ip[-1] >> 8) & 255] = value;
   NEXT;
@@ -152,7 +152,7 @@ static int instruction_return_self(ARGS) {
 
 // --- jumps. Backward ones are safepoints.
 
-static inline bool wants_attention(VM *vm, const Oop *fp) { return unlikely(fp >= atomic_load_explicit(&vm->stack_limit, memory_order_relaxed)); }
+static inline bool wants_attention(VM *vm, const Oop *fp) { return unlikely(fp > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed)); }
 
 static int instruction_jump(ARGS) {
   int32_t distance = SIGNED_J;
@@ -206,6 +206,8 @@ static int instruction_jump_true(ARGS) {
 
 static inline bool both_integers(Oop a, Oop b) { return (((a - TAG_INTEGER) | (b - TAG_INTEGER)) & TAG_MASK) == 0; }
 
+static inline bool both_floats(Oop a, Oop b) { return (((a ^ TAG_FLOAT) | (b ^ TAG_FLOAT)) & TAG_FLOAT_MASK) == 0; }
+
 // The value of an immediate float or a SmallInteger that a double holds exactly.
 static inline bool float_operand(Oop o, double *out) {
   if (is_immediate_float(o)) {
@@ -218,7 +220,13 @@ static inline bool float_operand(Oop o, double *out) {
   return true;
 }
 
+// The values of two operands one of which is a float at least.
 static inline bool float_operands(Oop a, Oop b, double *x, double *y) {
+  if (likely(both_floats(a, b))) {
+    *x = tagged_float_value(a);
+    *y = tagged_float_value(b);
+    return true;
+  }
   return (is_immediate_float(a) || is_immediate_float(b)) && float_operand(a, x) && float_operand(b, y);
 }
 
@@ -228,15 +236,23 @@ static inline bool float_operands(Oop a, Oop b, double *x, double *y) {
 #define BINARY_INTEGER_SLOW(name, base) \
   SLOW int name##_slow(ARGS) { return send_known_1(STATE, SELECTOR_##base, fp[B], oop_from_integer(SIGNED_C)); }
 
-#define FLOAT_PATH(name, expression)                                   \
-  SLOW int name##_float(ARGS) {                                      \
-    double x, y;                                                       \
-    Oop result;                                                        \
+// What both float paths of an arithmetic instruction end in: tagged floats first, then 0.0 and mixed operands, then a send.
+#define FLOAT_PATH(name, expression)                                                       \
+  SLOW int name##_mixed(ARGS) {                                                            \
+    double x, y;                                                                           \
+    Oop result;                                                                            \
     if (float_operands(fp[B], fp[C], &x, &y) && float_is_immediate(expression, &result)) { \
-      fp[A] = result;                                                  \
-      NEXT;                                                            \
-    }                                                                  \
-    return name##_slow(PASS);                                          \
+      fp[A] = result;                                                                      \
+      NEXT;                                                                                \
+    }                                                                                      \
+    return name##_slow(PASS);                                                              \
+  }                                                                                        \
+  INLINE int name##_float(ARGS, Oop a, Oop b) {                                            \
+    Oop result;                                                                            \
+    double x = tagged_float_value(a), y = tagged_float_value(b);                           \
+    if (unlikely(!both_floats(a, b) || !float_to_tagged(expression, &result))) return name##_mixed(PASS); \
+    fp[A] = result;                                                                        \
+    NEXT;                                                                                  \
   }
 
 BINARY_SLOW(ADD)
@@ -248,7 +264,7 @@ static int instruction_add(ARGS) {
     fp[A] = (Oop)r;
     NEXT;
   }
-  return ADD_float(PASS);
+  return ADD_float(PASS, a, b);
 }
 
 BINARY_SLOW(SUBTRACT)
@@ -260,7 +276,7 @@ static int instruction_subtract(ARGS) {
     fp[A] = (Oop)r;
     NEXT;
   }
-  return SUBTRACT_float(PASS);
+  return SUBTRACT_float(PASS, a, b);
 }
 
 BINARY_SLOW(MULTIPLY)
@@ -272,7 +288,7 @@ static int instruction_multiply(ARGS) {
     fp[A] = (Oop)r + TAG_INTEGER;
     NEXT;
   }
-  return MULTIPLY_float(PASS);
+  return MULTIPLY_float(PASS, a, b);
 }
 
 BINARY_SLOW(DIVIDE)
@@ -287,7 +303,7 @@ static int instruction_divide(ARGS) {
     return DIVIDE_slow(PASS);
   }
   double x, y;
-  if (float_operands(a, b, &x, &y) && y != 0.0 && float_is_immediate(x / y, &result)) {
+  if (likely(float_operands(a, b, &x, &y)) && y != 0.0 && likely(float_is_immediate(x / y, &result))) {
     fp[A] = result;
     NEXT;
   }
@@ -415,8 +431,9 @@ static int instruction_subtract_integer(ARGS) {
   }                                                                                       \
   static int instruction_test_##function(ARGS) {                                          \
     Oop a = fp[B], b = fp[C];                                                             \
-    if (unlikely(!both_integers(a, b))) return test_##function##_float(PASS);             \
-    BRANCH((int64_t)a operator(int64_t) b);                                               \
+    if (likely(both_integers(a, b))) BRANCH((int64_t)a operator(int64_t) b);              \
+    if (likely(both_floats(a, b))) BRANCH(tagged_float_value(a) operator tagged_float_value(b)); \
+    return test_##function##_float(PASS);                                                 \
   }                                                                                       \
   BINARY_INTEGER_SLOW(TEST_##name##_INTEGER, name)                                        \
   SLOW int test_##function##_integer_float(ARGS) {                                      \

@@ -13,8 +13,9 @@
 //
 // Invariants. Every word of a stack below its top is an oop or tagged word that was valid at the last collection or was written
 // since; the words above are made nil by each collection. So registers need no clearing on entry, and a stale register is
-// at worst a late release. Code objects and literal frames are in old space and never move. `limit` keeps STACK_RESERVE words
-// free behind each frame for the window of a send from a slow path.
+// at worst a late release. Code objects and literal frames are in old space and never move. Behind each frame there are STACK_RESERVE
+// words for the window of a send from a slow path. No frame begins beyond vm->stack_limit, which leaves room for SMALL_FRAME registers and the
+// reserve: so entering a method that needs no more compares the frame's address alone.
 #ifndef BATON_VM_INTERPRETER_H
 #define BATON_VM_INTERPRETER_H
 
@@ -58,14 +59,15 @@ extern Instruction *const instruction_table[256];
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-enum { STACK_RESERVE = 64, FRAME_HEADER = 3 };
+enum { STACK_RESERVE = 64, FRAME_HEADER = 3, SMALL_FRAME = 32 };
 #define FRAME_HAS_CONTEXT ((uint64_t)1 << 40)
 #define FRAME_IS_BASE ((uint64_t)1 << 41)      // the first frame of a process: returning ends the process
 #define FRAME_DISCARDS ((uint64_t)1 << 42)     // called between two instructions: the result is dropped
 #define FRAME_DELTA_MASK ((uint64_t)0xFFFFFFFF)
 
 // How to run the target of a send, in the `extra` word of a cache as a SmallInteger: kind | operand << 8.
-typedef enum { RUN_METHOD, RUN_GETTER, RUN_SETTER, RUN_SELF, RUN_LITERAL, RUN_PRIMITIVE, RUN_BLOCK } RunKind;
+// RUN_METHOD (of at most SMALL_FRAME registers): the address of its first instruction. RUN_BLOCK: the number of arguments.
+typedef enum { RUN_METHOD, RUN_LARGE_METHOD, RUN_GETTER, RUN_SETTER, RUN_SELF, RUN_LITERAL, RUN_PRIMITIVE, RUN_BLOCK } RunKind;
 
 // Words of a send site's cache.
 enum { CACHE_CLASS, CACHE_TARGET, CACHE_EXTRA, CACHE_SELECTOR, CACHE_WORDS };
@@ -86,8 +88,15 @@ static inline Oop *code_literals(Oop code) { return object_slots(AS(CompiledMeth
 static inline bool code_flag(Oop code, int64_t flag) { return (oop_to_integer(AS(CompiledMethod, code)->header) & flag) != 0; }
 Oop code_method(Oop code);  // the CompiledMethod that a block lies in; the method itself
 
-static inline Oop ip_to_oop(const uint32_t *ip) { return ((uint64_t)(uintptr_t)ip << 3) | TAG_INTEGER; }
-static inline const uint32_t *oop_to_ip(Oop o) { return (const uint32_t *)(uintptr_t)(o >> 3); }
+// A code address as a word that is no pointer for the collector: its lowest bit is set (so it looks like a SmallInteger or a Float).
+static inline Oop ip_to_oop(const uint32_t *ip) { return (Oop)(uintptr_t)ip + 1; }
+static inline const uint32_t *oop_to_ip(Oop o) { return (const uint32_t *)(uintptr_t)(o - 1); }
+// Words that entering code with so many registers asks for.
+static inline size_t frame_words(size_t registers) { return registers > SMALL_FRAME ? registers : SMALL_FRAME; }
+// Whether the frame of any code may not begin there. True as well when somebody wants attention.
+static inline bool frame_is_beyond(VM *vm, const Oop *frame, size_t registers) {
+  return frame + (frame_words(registers) - SMALL_FRAME) > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed);
+}
 static inline size_t frame_delta(const Oop *fp) { return (size_t)((fp[-3] & FRAME_DELTA_MASK) >> 3); }
 static inline Oop *frame_caller(Oop *fp) { return fp - frame_delta(fp); }
 

@@ -39,6 +39,8 @@ static inline uint32_t class_index_of(Oop o) {
       [1] = CLASS_SmallInteger, [9] = CLASS_SmallInteger, [17] = CLASS_SmallInteger, [25] = CLASS_SmallInteger,
       [2] = CLASS_Character,    [10] = CLASS_Character,   [18] = CLASS_Character,    [26] = CLASS_Character,
       [4] = CLASS_Float,        [12] = CLASS_Float,       [20] = CLASS_Float,        [28] = CLASS_Float,
+      [5] = CLASS_Float,        [13] = CLASS_Float,       [21] = CLASS_Float,        [29] = CLASS_Float,
+      [OOP_ZERO] = CLASS_Float,
       [OOP_NIL] = CLASS_UndefinedObject, [OOP_TRUE] = CLASS_True, [OOP_FALSE] = CLASS_False};
   return is_pointer(o) ? header_class_index(object_header(o)) : immediate[o & 31];
 }

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PRIORITY_LIMIT = 100, PRIORITY_DEFAULT = 40, STACK_INITIAL_WORDS = 96 + STACK_RESERVE, TIMERS_INITIAL = 16 };
+enum { PRIORITY_LIMIT = 100, PRIORITY_DEFAULT = 40, STACK_INITIAL_WORDS = 64 + SMALL_FRAME + STACK_RESERVE, TIMERS_INITIAL = 16 };
 enum { STATE_SUSPENDED, STATE_READY, STATE_ACTIVE, STATE_WAITING, STATE_DELAYED, STATE_TERMINATED };
 
 struct Scheduler {
@@ -216,7 +216,7 @@ static Oop *soft_end(const VM *vm) { return vm->stack_base + vm->max_stack_words
 void stack_reset_limit(VM *vm, const Oop *fp) {
   if (fp < soft_end(vm) - vm->max_stack_words / 16) vm->handles_overflow = false;
   Oop *end = vm->stack_end > soft_end(vm) && !vm->handles_overflow ? soft_end(vm) : vm->stack_end;
-  atomic_store(&vm->stack_limit, end - STACK_RESERVE);
+  atomic_store(&vm->stack_limit, end - STACK_RESERVE - SMALL_FRAME);
   if (atomic_load(&vm->attention) != 0) atomic_store(&vm->stack_limit, NULL);
 }
 
@@ -488,7 +488,7 @@ static void first_frame(VM *vm, Oop process, Oop code, Oop receiver) {
   P(process)->pc = ip_to_oop(code_instructions(code));
 }
 
-static bool fits_initial_stack(Oop code) { return code_registers(code) + 8 <= STACK_INITIAL_WORDS - STACK_RESERVE; }
+static bool fits_initial_stack(Oop code) { return frame_words(code_registers(code)) + 8 <= STACK_INITIAL_WORDS - STACK_RESERVE; }
 
 Oop vm_spawn(VM *vm, Oop receiver, Oop selector, int priority) {
   if (!scheduler_prepare(vm)) return OOP_NONE;
@@ -686,7 +686,7 @@ static int primitive_process_inject(ARGS) {
   if (class_index_of(block) != CLASS_BlockClosure) return fail(PASS, FAIL_BAD_ARGUMENT);
   Oop code = AS(BlockClosure, block)->code;
   if (code_arguments(code) != 0) return fail(PASS, FAIL_WRONG_ARGUMENT_COUNT);
-  if (!reserve_on(vm, process, FRAME_HEADER + code_registers(code))) return retry_with_memory(PASS);
+  if (!reserve_on(vm, process, FRAME_HEADER + frame_words(code_registers(code)))) return retry_with_memory(PASS);
   Oop stack = P(process)->stack;
   Oop *base = object_slots(stack);
   Oop *top = base + oop_to_integer(P(process)->frame);

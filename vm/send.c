@@ -18,18 +18,23 @@ Oop code_method(Oop code) {
 
 // --- what kind of method is it
 
-static uint64_t extra_of(RunKind kind, uint32_t operand) { return oop_from_integer((int64_t)((uint64_t)operand << 8 | kind)); }
+static uint64_t extra_of(RunKind kind, uint64_t operand) { return oop_from_integer((int64_t)(operand << 8 | kind)); }
 static RunKind extra_kind(uint64_t extra) { return (RunKind)((extra >> 3) & 255); }
-static uint32_t extra_operand(uint64_t extra) { return (uint32_t)(extra >> 11); }
+static uint64_t extra_operand(uint64_t extra) { return extra >> 11; }
 
-static uint64_t extra_of_two(uint32_t first, uint32_t second) {
+static uint64_t extra_for_frame(Oop method) {
+  if (code_registers(method) > SMALL_FRAME) return extra_of(RUN_LARGE_METHOD, 0);
+  return extra_of(RUN_METHOD, (uint64_t)(uintptr_t)code_instructions(method));
+}
+
+static uint64_t extra_of_two(Oop method, uint32_t first, uint32_t second) {
   uint32_t op = first & 255, a = (first >> 8) & 255, b = (first >> 16) & 255;
   if ((second & 255) == OP_RETURN && ((second >> 8) & 255) == a) {
     if (op == OP_GET_FIELD && b == 0) return extra_of(RUN_GETTER, first >> 24);
     if (op == OP_LOAD_LITERAL) return extra_of(RUN_LITERAL, first >> 16);
   }
   if (op == OP_SET_FIELD && a == 1 && b == 0 && (second & 255) == OP_RETURN_SELF) return extra_of(RUN_SETTER, first >> 24);
-  return extra_of(RUN_METHOD, 0);
+  return extra_for_frame(method);
 }
 
 // How a method can be run most simply. Getters and setters are only taken for methods of an ordinary receiver, since the class decides.
@@ -40,11 +45,11 @@ static uint64_t extra_for(VM *vm, Oop method) {
     const PrimitiveEntry *entry = vm->primitives[code[0] >> 16];
     bool fits = entry->arguments < 0 || (size_t)entry->arguments == code_arguments(method);
     if (entry->control == NULL && !entry->collects && fits) return extra_of(RUN_PRIMITIVE, code[0] >> 16);
-    if (entry->control != NULL && strcmp(entry->name, "blockValue") == 0) return extra_of(RUN_BLOCK, 0);
-    return extra_of(RUN_METHOD, 0);
+    if (entry->control != NULL && strcmp(entry->name, "blockValue") == 0) return extra_of(RUN_BLOCK, code_arguments(method));
+    return extra_for_frame(method);
   }
   if ((code[0] & 255) == OP_RETURN_SELF) return extra_of(RUN_SELF, 0);
-  return count >= 2 ? extra_of_two(code[0], code[1]) : extra_of(RUN_METHOD, 0);
+  return count >= 2 ? extra_of_two(method, code[0], code[1]) : extra_for_frame(method);
 }
 
 // --- lookup
@@ -143,16 +148,22 @@ static void link_site(VM *vm, Oop code, uint32_t *instruction, Oop *cache, const
 
 // --- activation
 
-// Sets up the callee's frame and goes on at its first instruction.
-INLINE int activate_inline(STATE_ARGS, Oop *frame, Oop code) {
+// Sets up the callee's frame and goes on at its first instruction. registers: how many the code has, or SMALL_FRAME if no more than that.
+INLINE int enter_frame(STATE_ARGS, Oop *frame, Oop code, const uint32_t *first, size_t registers) {
   frame[-3] = oop_from_integer(frame - fp);
   frame[-2] = ip_to_oop(ip);
   frame[-1] = code;
-  ip = code_instructions(code);
+  ip = first;
   fp = frame;
-  if (unlikely(frame + code_registers(code) > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed))) return enter_slowly(STATE);
+  if (unlikely(frame_is_beyond(vm, frame, registers))) return enter_slowly(STATE);
   k = code_literals(code);
   NEXT;
+}
+
+INLINE int activate_inline(STATE_ARGS, Oop *frame, Oop code) { return enter_frame(STATE, frame, code, code_instructions(code), code_registers(code)); }
+
+INLINE int activate_small(STATE_ARGS, Oop *frame, Oop method, uint64_t extra) {
+  return enter_frame(STATE, frame, method, (const uint32_t *)(uintptr_t)extra_operand(extra), SMALL_FRAME);
 }
 
 int activate(STATE_ARGS, Oop *frame, Oop code) { return activate_inline(STATE, frame, code); }
@@ -162,19 +173,20 @@ INLINE int answer_here(STATE_ARGS, Oop value) {
   NEXT;
 }
 
-INLINE int activate_block(STATE_ARGS, Oop *frame, Oop method) {
+// target: `value` or the like, and RUN_BLOCK with the number of its arguments.
+INLINE int activate_block(STATE_ARGS, Oop *frame, const Oop *target) {
   Oop code = AS(BlockClosure, frame[0])->code;
-  if (unlikely(code_arguments(code) != code_arguments(method))) return activate(STATE, frame, method);
+  if (unlikely(code_arguments(code) != extra_operand(target[1]))) return activate(STATE, frame, target[0]);
   return activate_inline(STATE, frame, code);
 }
 
-INLINE int run_setter(STATE_ARGS, Oop *frame, Oop method, uint32_t slot) {
+INLINE int run_setter(STATE_ARGS, Oop *frame, Oop method, uint64_t slot) {
   if (unlikely(object_is_immutable(frame[0]))) return activate(STATE, frame, method);
   heap_store(vm->heap, frame[0], slot, frame[1]);
   return answer_here(STATE, frame[0]);
 }
 
-INLINE int run_primitive(STATE_ARGS, Oop *frame, Oop method, uint32_t index) {
+INLINE int run_primitive(STATE_ARGS, Oop *frame, Oop method, uint64_t index) {
   Oop result = vm->primitives[index]->plain(vm, frame);
   if (unlikely(result == OOP_NONE)) return activate(STATE, frame, method);
   return answer_here(STATE, result);
@@ -190,8 +202,9 @@ static int run_target(STATE_ARGS, Oop *frame, const Oop *target) {
     case RUN_SELF: return answer_here(STATE, frame[0]);
     case RUN_LITERAL: return answer_here(STATE, code_literals(method)[extra_operand(extra)]);
     case RUN_PRIMITIVE: return run_primitive(STATE, frame, method, extra_operand(extra));
-    case RUN_BLOCK: return activate_block(STATE, frame, method);
-    case RUN_METHOD: break;
+    case RUN_BLOCK: return activate_block(STATE, frame, target);
+    case RUN_METHOD: return activate_small(STATE, frame, method, extra);
+    case RUN_LARGE_METHOD: break;
   }
   return activate_inline(STATE, frame, method);
 }
@@ -269,7 +282,7 @@ int instruction_send_method(ARGS) {
   Oop *frame = fp + B + FRAME_HEADER;
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
-  return activate_inline(STATE, frame, cache[CACHE_TARGET]);
+  return activate_small(STATE, frame, cache[CACHE_TARGET], cache[CACHE_EXTRA]);
 }
 
 int instruction_send_primitive(ARGS) {
@@ -294,7 +307,7 @@ int instruction_send_block(ARGS) {
   Oop *frame = fp + B + FRAME_HEADER;
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
-  return activate_block(STATE, frame, cache[CACHE_TARGET]);
+  return activate_block(STATE, frame, cache + CACHE_TARGET);
 }
 
 // --- super: the target depends on nothing but the site
@@ -335,7 +348,7 @@ int interject(STATE_ARGS, Oop *frame, Oop selector) {
   ip = code_instructions(method);
   fp = frame;
   k = code_literals(method);
-  if (frame + code_registers(method) > vm->stack_end - STACK_RESERVE) return enter_slowly(STATE);
+  if (frame + frame_words(code_registers(method)) > vm->stack_end - STACK_RESERVE) return enter_slowly(STATE);
   NEXT;
 }
 
@@ -382,7 +395,7 @@ int safepoint(STATE_ARGS) {
 
 // The frame that is being entered does not fit, or somebody wants attention.
 int enter_slowly(STATE_ARGS) {
-  size_t needed = code_registers(fp[-1]);
+  size_t needed = frame_words(code_registers(fp[-1]));
   k = code_literals(fp[-1]);
   if (fp + needed > vm->stack_end - STACK_RESERVE) {
     vm_save_state(vm, ip, fp, k);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #if defined(BATON_STRESS)
-enum { MAX_STACK_WORDS = 128 << 10 };  // each of the many collections scans the stack
+enum { MAX_STACK_WORDS = 64 << 10 };  // each of the many collections scans the stack
 #else
 enum { MAX_STACK_WORDS = 8 << 20 };
 #endif
