@@ -32,6 +32,7 @@ struct Generator {
 static void value_to(Generator *g, Node *n, int target);
 static int operand(Generator *g, Node *n, Node **later, size_t later_count);
 static void effect(Generator *g, Node *n);
+static void return_of(Generator *g, Node *n, int op);
 static Code *function_code(Compiler *c, Function *f, Generator *outer);
 
 // --- emitting
@@ -140,10 +141,12 @@ static void patch(Generator *g, uint32_t at, uint32_t target) {
   else compiler_error(g->c, g->position, NULL, NULL, "this method is too long for its jumps");
 }
 
-static void land(Generator *g, Jumps *jumps) {
-  for (size_t i = 0; i < jumps->count; i++) patch(g, jumps->at[i], here(g));
+static void land_at(Generator *g, Jumps *jumps, uint32_t target) {
+  for (size_t i = 0; i < jumps->count; i++) patch(g, jumps->at[i], target);
   jumps->count = 0;
 }
+
+static void land(Generator *g, Jumps *jumps) { land_at(g, jumps, here(g)); }
 
 static void jump_to(Generator *g, uint32_t target) { patch(g, emit_word(g, OP_JUMP), target); }
 
@@ -294,17 +297,40 @@ static void name_register(Generator *g, int r, Text name) {
   if (k->variables[r - 1].length == 0) k->variables[r - 1] = name;
 }
 
-// Registers for the variables of a scope, from its `first` one on, nil in them; and the vector.
-static void open_scope(Generator *g, Scope *s, size_t first) {
-  int low = g->next, count = 0;
+static bool mentions(const Node *n, const Variable *v) {
+  if (n == NULL) return false;
+  if (n->variable == v || mentions(n->receiver, v) || mentions(n->value, v) || mentions(n->target, v)) return true;
+  for (size_t i = 0; i < n->item_count; i++)
+    if (mentions(n->items[i], v)) return true;
+  return false;
+}
+
+// Whether the first of the statements that mentions v assigns to it, as in `v := w := 3`; so it need not be nil before.
+static bool assigned_first(const Node *block, const Variable *v) {
+  for (size_t i = 0; i < block->item_count; i++) {
+    const Node *n = block->items[i];
+    for (; n->kind == NODE_ASSIGN; n = n->value)
+      if (n->target->variable == v) return !mentions(n->value, v);
+    if (mentions(n, v)) return false;
+  }
+  return false;
+}
+
+// Registers for the variables of a block's scope, from its `first` one on, nil in them where that can be seen; and the vector.
+static void open_scope(Generator *g, const Node *block, size_t first) {
+  Scope *s = block->scope;
+  int low = -1;  // of a run of registers to make nil
   for (size_t i = first; i < s->variable_count; i++) {
     Variable *v = s->variables[i];
     if (v->in_vector) continue;
     v->register_number = temporary(g);
     name_register(g, v->register_number, v->name);
-    count++;
+    bool nil = !assigned_first(block, v);
+    if (nil && low < 0) low = v->register_number;
+    if (!nil && low >= 0) emit(g, OP_LOAD_NIL, low, v->register_number - low - 1, 0);
+    if (!nil) low = -1;
   }
-  if (count > 0) emit(g, OP_LOAD_NIL, low, count - 1, 0);
+  if (low >= 0) emit(g, OP_LOAD_NIL, low, g->next - low - 1, 0);
   if (!s->has_vector) return;
   s->vector_register = temporary(g);
   emit(g, OP_NEW_VECTOR, s->vector_register, (int)s->vector_size, 0);
@@ -313,7 +339,7 @@ static void open_scope(Generator *g, Scope *s, size_t first) {
 // The statements of an inlined block; the last one's value goes to target, or nowhere when that is -1.
 static void inline_block(Generator *g, Node *block, size_t first_variable, int target) {
   int mark = g->next;
-  open_scope(g, block->scope, first_variable);
+  open_scope(g, block, first_variable);
   for (size_t i = 0; i < block->item_count; i++) {
     if (i + 1 == block->item_count && target >= 0) value_to(g, block->items[i], target);
     else effect(g, block->items[i]);
@@ -360,7 +386,7 @@ static void condition(Generator *g, Node *n, bool sense, Jumps *jumps);
 // An inlined block as a condition.
 static void block_condition(Generator *g, Node *block, bool sense, Jumps *jumps) {
   int mark = g->next;
-  open_scope(g, block->scope, 0);
+  open_scope(g, block, 0);
   for (size_t i = 0; i + 1 < block->item_count; i++) effect(g, block->items[i]);
   if (block->item_count > 0) condition(g, block->items[block->item_count - 1], sense, jumps);
   else {
@@ -469,8 +495,7 @@ static void not_nil_block(Generator *g, Node *block, int value, int target) {
 static void inline_if_nil(Generator *g, Node *n, int target) {
   bool nil_first = text_is(n->name, "ifNil:") || text_is(n->name, "ifNil:ifNotNil:");
   Jumps other = {0}, end = {0};
-  int mark = g->next, r = temporary(g);
-  value_to(g, n->receiver, r);
+  int mark = g->next, r = operand(g, n->receiver, n->items, n->item_count);
   g->position = n->position;
   add_jump(g, &other, emit_wide(g, nil_first ? OP_JUMP_NOT_NIL : OP_JUMP_NIL, r, 0));
   if (nil_first) inline_block(g, n->items[0], 0, target);
@@ -487,12 +512,13 @@ static void inline_if_nil(Generator *g, Node *n, int target) {
 
 static void inline_while(Generator *g, Node *n, int target) {
   bool sense = n->name.bytes[5] == 'T';
-  Jumps end = {0};
+  Jumps test = {0}, again = {0};
+  if (n->item_count > 0) jump_out(g, &test);
   uint32_t start = here(g);
-  block_condition(g, n->receiver, !sense, &end);
   for (size_t i = 0; i < n->item_count; i++) inline_block(g, n->items[i], 0, -1);
-  jump_to(g, start);
-  land(g, &end);
+  land(g, &test);
+  block_condition(g, n->receiver, sense, &again);
+  land_at(g, &again, start);
   if (target >= 0) emit(g, OP_LOAD_NIL, target, 0, 0);
 }
 
@@ -568,13 +594,27 @@ static const struct {
                   {"~=", OP_NOT_EQUAL},  {"==", OP_IDENTICAL},    {"~~", OP_NOT_IDENTICAL}},
   unary[] = {{"size", OP_SIZE}, {"class", OP_CLASS}, {"isNil", OP_IS_NIL}, {"notNil", OP_NOT_NIL}, {"not", OP_NOT}};
 
+// The instruction with a small Integer as its second operand; -1: there is none.
+static int with_constant(int op) {
+  switch (op) {
+    case OP_ADD: return OP_ADD_INTEGER;
+    case OP_SUBTRACT: return OP_SUBTRACT_INTEGER;
+    case OP_MULTIPLY: return OP_MULTIPLY_INTEGER;
+    case OP_FLOOR_DIVIDE: return OP_FLOOR_DIVIDE_INTEGER;
+    case OP_MODULO: return OP_MODULO_INTEGER;
+    case OP_BIT_AND: return OP_BIT_AND_INTEGER;
+    case OP_BIT_SHIFT: return OP_BIT_SHIFT_INTEGER;
+    default: return -1;
+  }
+}
+
 static bool special_binary(Generator *g, Node *n, int target) {
   for (size_t i = 0; i < sizeof arithmetic / sizeof *arithmetic; i++) {
     if (!text_is(n->name, arithmetic[i].selector)) continue;
     int op = arithmetic[i].op, constant, a = operand(g, n->receiver, n->items, 1);
-    if ((op == OP_ADD || op == OP_SUBTRACT) && small_constant(n->items[0], &constant)) {
+    if (with_constant(op) >= 0 && small_constant(n->items[0], &constant)) {
       g->position = n->position;
-      emit(g, op == OP_ADD ? OP_ADD_INTEGER : OP_SUBTRACT_INTEGER, target, a, constant);
+      emit(g, with_constant(op), target, a, constant);
       return true;
     }
     int b = operand(g, n->items[0], NULL, 0);
@@ -736,17 +776,45 @@ static void assignment(Generator *g, Node *n, int target) {
   g->next = mark;
 }
 
-static void return_value(Generator *g, Node *n) {
+// The statements of an inlined block, and a return of the last one's value.
+static void return_of_block(Generator *g, Node *block, int op) {
   int mark = g->next;
-  if (is_method(g) && n->value->kind == NODE_VARIABLE && n->value->resolution == NAME_SELF) {
-    emit(g, OP_RETURN_SELF, 0, 0, 0);
-    return;
+  open_scope(g, block, 0);
+  for (size_t i = 0; i + 1 < block->item_count; i++) effect(g, block->items[i]);
+  if (block->item_count > 0) {
+    return_of(g, block->items[block->item_count - 1], op);
+  } else {
+    int r = temporary(g);
+    emit(g, OP_LOAD_NIL, r, 0, 0);
+    emit(g, op, r, 0, 0);
   }
-  int r = operand(g, n->value, NULL, 0);
-  g->position = n->position;
-  emit(g, is_method(g) ? OP_RETURN : OP_RETURN_NONLOCAL, r, 0, 0);
   g->next = mark;
 }
+
+// Returns the value of n by an instruction of the given kind. Both branches of an ifTrue:ifFalse: return by themselves.
+static void return_of(Generator *g, Node *n, int op) {
+  int mark = g->next;
+  if (n->kind == NODE_RETURN) {
+    effect(g, n);
+  } else if (op == OP_RETURN && is_method(g) && n->kind == NODE_VARIABLE && n->resolution == NAME_SELF) {
+    emit(g, OP_RETURN_SELF, 0, 0, 0);
+  } else if (n->kind == NODE_SEND && n->inlining == INLINE_IF && n->item_count == 2) {
+    bool when = n->name.bytes[2] == 'T';
+    Jumps otherwise = {0};
+    condition(g, n->receiver, !when, &otherwise);
+    return_of_block(g, n->items[0], op);
+    land(g, &otherwise);
+    return_of_block(g, n->items[1], op);
+  } else {
+    size_t position = g->position;
+    int r = operand(g, n, NULL, 0);
+    g->position = position;
+    emit(g, op, r, 0, 0);
+  }
+  g->next = mark;
+}
+
+static void return_value(Generator *g, Node *n) { return_of(g, n->value, is_method(g) ? OP_RETURN : OP_RETURN_NONLOCAL); }
 
 static void effect(Generator *g, Node *n) {
   int mark = g->next;
@@ -816,10 +884,7 @@ static void body_of(Generator *g, Node *body, bool answers_last) {
   for (size_t i = 0; i < body->item_count; i++) {
     int mark = g->next;
     if (i + 1 < last || !answers_last || body->items[i]->kind == NODE_RETURN) effect(g, body->items[i]);
-    else {
-      int r = operand(g, body->items[i], NULL, 0);
-      emit(g, OP_RETURN, r, 0, 0);
-    }
+    else return_of(g, body->items[i], OP_RETURN);
     g->next = mark;
   }
   if (last > 0 && body->items[last - 1]->kind == NODE_RETURN) return;
@@ -855,7 +920,7 @@ static Code *function_code(Compiler *c, Function *f, Generator *outer) {
   uint32_t primitive_at = primitive ? emit_wide(&g, OP_PRIMITIVE, 0, 0) : 0;
   open_parameters(&g, s);
   if (s->parameter_count > 200 || f->capture_count > 200) compiler_error(c, f->body->position, NULL, NULL, "too many parameters or captured variables");
-  open_scope(&g, s, s->parameter_count);
+  open_scope(&g, f->body, s->parameter_count);
   if (primitive && c->primitive_reason != NULL) keep_reason(&g, primitive_at);
   if (code->is_block) keep_captures(&g);
   body_of(&g, f->body, code->is_block || c->request->mode == COMPILE_DOIT);

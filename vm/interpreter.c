@@ -310,28 +310,60 @@ static int instruction_divide(ARGS) {
   return DIVIDE_slow(PASS);
 }
 
-BINARY_SLOW(FLOOR_DIVIDE)
-static int instruction_floor_divide(ARGS) {
-  Oop a = fp[B], b = fp[C];
-  int64_t x = oop_to_integer(a), y = oop_to_integer(b);
-  if (unlikely(!both_integers(a, b) || y == 0)) return FLOOR_DIVIDE_slow(PASS);
-  int64_t q = x / y;
-  if (x % y != 0 && (x < 0) != (y < 0)) q--;
-  if (unlikely(!integer_fits(q))) return FLOOR_DIVIDE_slow(PASS);
-  fp[A] = oop_from_integer(q);
-  NEXT;
+// Two SmallIntegers as C integers, the second not 0.
+static inline bool divisible(Oop a, Oop b) { return likely(both_integers(a, b)) && likely(b != oop_from_integer(0)); }
+
+// Division of numbers below 2^32 is twice as fast.
+static inline bool are_short(int64_t x, int64_t y) { return (((uint64_t)x | (uint64_t)y) >> 32) == 0; }
+
+static inline int64_t floor_quotient(int64_t x, int64_t y) {
+  if (likely(are_short(x, y))) return (uint32_t)x / (uint32_t)y;
+  return x / y - (x % y != 0 && (x < 0) != (y < 0));
 }
 
-BINARY_SLOW(MODULO)
-static int instruction_modulo(ARGS) {
-  Oop a = fp[B], b = fp[C];
-  int64_t x = oop_to_integer(a), y = oop_to_integer(b);
-  if (unlikely(!both_integers(a, b) || y == 0)) return MODULO_slow(PASS);
+static inline int64_t floor_remainder(int64_t x, int64_t y) {
+  if (likely(are_short(x, y))) return (uint32_t)x % (uint32_t)y;
   int64_t r = x % y;
-  if (r != 0 && (r < 0) != (y < 0)) r += y;
-  fp[A] = oop_from_integer(r);
-  NEXT;
+  return r != 0 && (r < 0) != (y < 0) ? r + y : r;
 }
+
+// The result of a shift if it is a SmallInteger.
+static inline bool shifted(int64_t x, int64_t n, Oop *out) {
+  if (n > 60) return false;
+  if (n < 0) {
+    *out = oop_from_integer(n < -63 ? x >> 63 : x >> -n);
+    return true;
+  }
+  int64_t result = (int64_t)((uint64_t)x << n);
+  *out = oop_from_integer(result);
+  return (result >> n) == x && integer_fits(result);
+}
+
+// An instruction on SmallIntegers alone, with the second operand in a register and as a constant: both send when `fits`, which may set
+// result, does not hold for the operands a and b.
+#define INTEGER_OPERATION(name, function, fits)                       \
+  BINARY_SLOW(name)                                                   \
+  BINARY_INTEGER_SLOW(name##_INTEGER, name)                           \
+  static int instruction_##function(ARGS) {                           \
+    Oop a = fp[B], b = fp[C], result;                                 \
+    if (unlikely(!(fits))) return name##_slow(PASS);                  \
+    fp[A] = result;                                                   \
+    NEXT;                                                             \
+  }                                                                   \
+  static int instruction_##function##_integer(ARGS) {                 \
+    Oop a = fp[B], b = oop_from_integer(SIGNED_C), result;            \
+    if (unlikely(!(fits))) return name##_INTEGER_slow(PASS);          \
+    fp[A] = result;                                                   \
+    NEXT;                                                             \
+  }
+
+static inline Oop set(Oop *result, Oop value) { return *result = value; }
+
+// the quotient of the least SmallInteger and -1 is none
+INTEGER_OPERATION(FLOOR_DIVIDE, floor_divide, divisible(a, b) && likely(b != oop_from_integer(-1)) && set(&result, oop_from_integer(floor_quotient(oop_to_integer(a), oop_to_integer(b)))))
+INTEGER_OPERATION(MODULO, modulo, divisible(a, b) && set(&result, oop_from_integer(floor_remainder(oop_to_integer(a), oop_to_integer(b)))))
+INTEGER_OPERATION(BIT_AND, bit_and, likely(both_integers(a, b)) && set(&result, a & b))
+INTEGER_OPERATION(BIT_SHIFT, bit_shift, likely(both_integers(a, b)) && shifted(oop_to_integer(a), oop_to_integer(b), &result))
 
 #define BITWISE(name, function, expression)                    \
   BINARY_SLOW(name)                                            \
@@ -342,22 +374,19 @@ static int instruction_modulo(ARGS) {
     NEXT;                                                      \
   }
 
-BITWISE(BIT_AND, bit_and, a & b)
 BITWISE(BIT_OR, bit_or, a | b)
 BITWISE(BIT_XOR, bit_xor, (a ^ b) | TAG_INTEGER)
 
-BINARY_SLOW(BIT_SHIFT)
-static int instruction_bit_shift(ARGS) {
-  Oop a = fp[B], b = fp[C];
-  int64_t n = oop_to_integer(b), x = oop_to_integer(a);
-  if (unlikely(!both_integers(a, b) || n > 60)) return BIT_SHIFT_slow(PASS);
-  if (n < 0) {
-    fp[A] = oop_from_integer(n < -63 ? x >> 63 : x >> -n);
+BINARY_INTEGER_SLOW(MULTIPLY_INTEGER, MULTIPLY)
+static int instruction_multiply_integer(ARGS) {
+  int64_t r;
+  Oop a = fp[B], result;
+  if (likely(is_integer(a)) && likely(!__builtin_mul_overflow((int64_t)(a - TAG_INTEGER), (int64_t)SIGNED_C, &r))) {
+    fp[A] = (Oop)r + TAG_INTEGER;
     NEXT;
   }
-  int64_t shifted = (int64_t)((uint64_t)x << n);
-  if (unlikely((shifted >> n) != x || !integer_fits(shifted))) return BIT_SHIFT_slow(PASS);
-  fp[A] = oop_from_integer(shifted);
+  if (!is_tagged_float(a) || !float_to_tagged(tagged_float_value(a) * SIGNED_C, &result)) return MULTIPLY_INTEGER_slow(PASS);
+  fp[A] = result;
   NEXT;
 }
 
@@ -721,6 +750,11 @@ Instruction *const instruction_table[256] = {
     [OP_BIT_SHIFT] = instruction_bit_shift,
     [OP_ADD_INTEGER] = instruction_add_integer,
     [OP_SUBTRACT_INTEGER] = instruction_subtract_integer,
+    [OP_MULTIPLY_INTEGER] = instruction_multiply_integer,
+    [OP_FLOOR_DIVIDE_INTEGER] = instruction_floor_divide_integer,
+    [OP_MODULO_INTEGER] = instruction_modulo_integer,
+    [OP_BIT_AND_INTEGER] = instruction_bit_and_integer,
+    [OP_BIT_SHIFT_INTEGER] = instruction_bit_shift_integer,
     [OP_LESS] = instruction_less,
     [OP_LESS_EQUAL] = instruction_less_equal,
     [OP_GREATER] = instruction_greater,
