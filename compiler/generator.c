@@ -352,7 +352,7 @@ static void inline_block(Generator *g, Node *block, size_t first_variable, int t
 
 static const struct {
   const char *selector;
-  int op, test, test_integer;
+  int op, test, test_integer;  // the next one is for a JUMP_TRUE
 } comparisons[] = {{"<", OP_LESS, OP_TEST_LESS, OP_TEST_LESS_INTEGER},
                    {"<=", OP_LESS_EQUAL, OP_TEST_LESS_EQUAL, OP_TEST_LESS_EQUAL_INTEGER},
                    {">", OP_GREATER, OP_TEST_GREATER, OP_TEST_GREATER_INTEGER},
@@ -411,12 +411,12 @@ static void compare_and_jump(Generator *g, Node *n, int which, bool sense, Jumps
   if (!identity && small_constant(n->items[0], &constant)) {
     r = temporary(g);
     g->position = n->position;
-    emit(g, comparisons[which].test_integer, r, a, constant);
+    emit(g, comparisons[which].test_integer + sense, r, a, constant);
   } else {
     int b = operand(g, n->items[0], NULL, 0);
     r = temporary(g);
     g->position = n->position;
-    emit(g, comparisons[which].test, r, a, b);
+    emit(g, comparisons[which].test + sense, r, a, b);
   }
   add_jump(g, jumps, emit_wide(g, sense ? OP_JUMP_TRUE : OP_JUMP_FALSE, r, 0));
 }
@@ -538,10 +538,11 @@ static void counted_loop(Generator *g, int i, int limit, int step, Node *body, s
   uint32_t start = here(g);
   inline_block(g, body, body->scope->parameter_count, -1);
   g->position = position;
-  emit(g, OP_FOR_LOOP, i, limit, step);
+  if (step == 1) emit(g, OP_FOR_NEXT, i, limit, 0);
+  else emit(g, OP_FOR_LOOP, i, limit, step);
   jump_to(g, start);
   emit(g, OP_ADD_INTEGER, i, i, step);
-  emit(g, test, t, i, limit);
+  emit(g, test + 1, t, i, limit);
   patch(g, emit_wide(g, OP_JUMP_TRUE, t, 0), start);
   land(g, &end);
 }

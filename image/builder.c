@@ -416,20 +416,20 @@ static void list_literal(VM *vm, FILE *out, Oop o) {
 // One operand letter of the table in opcodes.def.
 static void list_operand(VM *vm, FILE *out, char letter, uint32_t ins, uint32_t next, size_t at, const Oop *k) {
   switch (letter) {
-    case 'd': case 'a': case 'x': fprintf(out, " r%u", A); break;
-    case 'b': fprintf(out, " r%u", B); break;
-    case 'c': fprintf(out, " r%u", C); break;
-    case 'w': fprintf(out, " r%u..", B + 3); break;
-    case 'i': fprintf(out, " %d", SIGNED_C); break;
-    case 'f': case 'm': fprintf(out, " %u", C); break;
-    case 'n': fprintf(out, " %u", B); break;
-    case 'g': fprintf(out, " r%u+%u", B, C); break;
-    case 'I': fprintf(out, " %d", SIGNED_BX); break;
-    case 's': fputc(' ', out); list_literal(vm, out, k[CACHE_WORDS * C + CACHE_SELECTOR]); break;
-    case 'k': fputc(' ', out); list_literal(vm, out, k[BX]); break;
+    case 'd': case 'a': case 'x': fprintf(out, " r%u", OPERAND_A(ins)); break;
+    case 'b': fprintf(out, " r%u", OPERAND_B(ins)); break;
+    case 'c': fprintf(out, " r%u", OPERAND_C(ins)); break;
+    case 'w': fprintf(out, " r%u..", OPERAND_B(ins) + 3); break;
+    case 'i': fprintf(out, " %d", (int8_t)OPERAND_C(ins)); break;
+    case 'f': case 'm': fprintf(out, " %u", OPERAND_C(ins)); break;
+    case 'n': fprintf(out, " %u", OPERAND_B(ins)); break;
+    case 'g': fprintf(out, " r%u+%u", OPERAND_B(ins), OPERAND_C(ins)); break;
+    case 'I': fprintf(out, " %d", OPERAND_SIGNED_BX(ins)); break;
+    case 's': fputc(' ', out); list_literal(vm, out, k[CACHE_WORDS * OPERAND_C(ins) + CACHE_SELECTOR]); break;
+    case 'k': fputc(' ', out); list_literal(vm, out, k[OPERAND_BX(ins)]); break;
     case 'E': fprintf(out, " (%u)", next >> 16); break;
-    case 'j': fprintf(out, " -> %lld", (long long)at + 1 + SIGNED_BX); break;
-    case 'J': fprintf(out, " -> %lld", (long long)at + 1 + SIGNED_J); break;
+    case 'j': fprintf(out, " -> %lld", (long long)at + 1 + OPERAND_SIGNED_BX(ins)); break;
+    case 'J': fprintf(out, " -> %lld", (long long)at + 1 + OPERAND_SIGNED_J(ins)); break;
     default: break;
   }
 }
@@ -442,7 +442,7 @@ static void list_code(VM *vm, FILE *out, Oop code, int depth) {
   for (size_t i = 0; i < count; i++) {
     uint32_t ins = instruction_original(words[i]), op = ins & 255;
     fprintf(out, "%*s%4zu  line %-4u %s", 2 * depth, "", i, code_line_at(code, i), op < OP_LIMIT ? opcode_rows[op].name : "?");
-    if (op == OP_EXT) fprintf(out, " %u", BX);
+    if (op == OP_EXT) fprintf(out, " %u", OPERAND_BX(ins));
     else if (op == OP_PRIMITIVE) {
       fputc(' ', out);
       if (primitive) list_literal(vm, out, AS(CompiledMethod, code)->primitive);

@@ -68,11 +68,11 @@ int instruction_return_nonlocal(ARGS) {
   Oop value = fp[A];
   Oop home = AS(BlockClosure, fp[0])->home;
   Oop *frame = home == OOP_NIL || AS(Context, home)->process != vm->process ? NULL : context_frame(vm, home);
-  if (likely(frame != NULL) && !unwind_between(fp, frame)) return return_value(STATE, frame, value);
+  if (likely(frame != NULL) && !unwind_between(fp, frame)) return return_value(PASS, frame, value);
   Oop here = context_of_frame(vm, vm->process, fp, OOP_NONE);
   if (here == OOP_NONE) return again_after_collection(PASS);
-  if (frame == NULL) return send_known_1(STATE, SELECTOR_CANNOT_RETURN, here, value);
-  return send_known_2(STATE, SELECTOR_RETURN_THROUGH, here, fp[A], home);
+  if (frame == NULL) return send_known_1(PASS, SELECTOR_CANNOT_RETURN, here, value);
+  return send_known_2(PASS, SELECTOR_RETURN_THROUGH, here, fp[A], home);
 }
 
 // --- failing and answering from a control primitive
@@ -82,7 +82,7 @@ static int fail(ARGS, FailureReason reason) {
   NEXT;
 }
 
-static int answer(ARGS, Oop value) { return return_value(STATE, fp, value); }
+static int answer(ARGS, Oop value) { return return_value(PASS, fp, value); }
 
 // Lets a primitive that wants memory run again.
 static int collect_and_retry(ARGS) {
@@ -102,7 +102,7 @@ static int become_frame_of(ARGS, Oop code) {
   fp[-1] = code;
   ip = code_instructions(code);
   k = code_literals(code);
-  if (frame_is_beyond(vm, fp, code_registers(code))) return enter_slowly(STATE);
+  if (frame_is_beyond(vm, fp, code_registers(code))) return enter_slowly(PASS);
   NEXT;
 }
 
@@ -150,7 +150,7 @@ INLINE int send_in_place(ARGS, Oop class, Oop selector, size_t count) {
   ip = oop_to_ip(frame[-2]);
   fp = frame_caller(frame);
   k = code_literals(fp[-1]);
-  return send_selector(STATE, frame, selector);
+  return send_selector(PASS, frame, selector);
 }
 
 static int primitive_perform(ARGS) {
@@ -288,7 +288,7 @@ static Oop *own_frame(VM *vm, Oop context) {
 static int primitive_context_return(ARGS) {
   Oop *frame = own_frame(vm, fp[0]);
   if (frame == NULL) return fail(PASS, FAIL_BAD_STATE);
-  return return_value(STATE, frame, fp[1]);
+  return return_value(PASS, frame, fp[1]);
 }
 
 // Cuts the stack to the frame and goes on in it with the value as the result of what it last called.
@@ -299,7 +299,7 @@ static int primitive_context_resume(ARGS) {
   while (frame_caller(callee) != frame) callee = frame_caller(callee);
   contexts_kill(vm, callee);
   callee[-3] &= ~FRAME_HAS_CONTEXT;
-  return return_value(STATE, callee, fp[1]);
+  return return_value(PASS, callee, fp[1]);
 }
 
 static int primitive_context_restart(ARGS) {

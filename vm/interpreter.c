@@ -45,7 +45,7 @@ static int instruction_get_field(ARGS) {
   NEXT;
 }
 
-SLOW int immutable_store(ARGS) { return send_known_1(STATE, SELECTOR_CANNOT_ASSIGN, fp[B], oop_from_integer((int64_t)C + 1)); }
+SLOW int immutable_store(ARGS) { return send_known_1(PASS, SELECTOR_CANNOT_ASSIGN, fp[B], oop_from_integer((int64_t)C + 1)); }
 
 static int instruction_set_field(ARGS) {
   Oop object = fp[B];
@@ -76,7 +76,7 @@ int again_after_collection(ARGS) {
   bool room = collect_at(vm, ip, fp, k, NULL, heap_shortage(vm->heap));
   fp = vm->fp;
   ip = vm->ip - 1;
-  if (!room) return interject_known(STATE, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)heap_shortage(vm->heap)));
+  if (!room) return interject_known(PASS, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)heap_shortage(vm->heap)));
   NEXT;
 }
 
@@ -96,7 +96,8 @@ static int instruction_store_element(ARGS) {
 }
 
 static int instruction_store_element_wide(ARGS) {
-  heap_store(vm->heap, fp[B], *ip++ >> 16, fp[A]);
+  heap_store(vm->heap, fp[B], OPERAND_BX(*ip), fp[A]);
+  ip++;
   NEXT;
 }
 
@@ -113,7 +114,7 @@ static int instruction_closure(ARGS) {
   if (unlikely(closure == OOP_NONE)) return again_after_collection(PASS);
   const Oop *from = fp + B;
   Oop *to = object_slots(closure);
-  uint32_t literal = *ip++ >> 16;
+  uint32_t literal = OPERAND_BX(*ip);
   if (likely(heap_is_young(vm->heap, closure))) {
     to[0] = k[literal];
     for (size_t i = 0; i < count; i++) to[1 + i] = from[i];
@@ -122,27 +123,30 @@ static int instruction_closure(ARGS) {
     for (size_t i = 0; i < count; i++) heap_store(vm->heap, closure, 1 + i, from[i]);
   }
   fp[A] = closure;
+  ip++;
   NEXT;
 }
 
 // --- returns
 
-SLOW int return_slowly(ARGS) { return return_value(STATE, fp, fp[A]); }
+SLOW int return_slowly(ARGS) { return return_value(PASS, fp, fp[A]); }
 
+// ip is the return address already.
 INLINE int return_fast(ARGS, Oop value) {
   fp = (Oop *)((uint8_t *)fp - (fp[-3] - oop_from_integer(0)));  // a SmallInteger of words is eight times as many bytes, plus the tag
   k = code_literals(fp[-1]);
-  fp[(ip[-1] >> 8) & 255] = value;
+  fp[A] = value;
   NEXT;
 }
 
 static int instruction_return(ARGS) {
   if (unlikely(fp[-3] >> 32)) return return_slowly(PASS);
+  Oop value = fp[A];
   ip = oop_to_ip(fp[-2]);
-  return return_fast(PASS, fp[A]);
+  return return_fast(PASS, value);
 }
 
-SLOW int return_self_slowly(ARGS) { return return_value(STATE, fp, fp[0]); }
+SLOW int return_self_slowly(ARGS) { return return_value(PASS, fp, fp[0]); }
 
 static int instruction_return_self(ARGS) {
   if (unlikely(fp[-3] >> 32)) return return_self_slowly(PASS);
@@ -157,7 +161,7 @@ static inline bool wants_attention(VM *vm, const Oop *fp) { return unlikely(fp >
 static int instruction_jump(ARGS) {
   int32_t distance = SIGNED_J;
   ip += distance;
-  if (distance < 0 && wants_attention(vm, fp)) return safepoint(STATE);
+  if (distance < 0 && wants_attention(vm, fp)) return safepoint(PASS);
   NEXT;
 }
 
@@ -165,7 +169,7 @@ static int instruction_jump(ARGS) {
   do {                                                               \
     int32_t distance_ = (distance);                                  \
     ip += distance_;                                                 \
-    if (distance_ < 0 && wants_attention(vm, fp)) return safepoint(STATE); \
+    if (distance_ < 0 && wants_attention(vm, fp)) return safepoint(PASS); \
   } while (0)
 
 static int instruction_jump_nil(ARGS) {
@@ -183,9 +187,9 @@ SLOW int must_be_boolean(ARGS) {
   Oop value = fp[A];
   // the result must land in A of the word before the return address: the word before the jump does not name it, so
   // the receiver is asked between two instructions and counts as false if the method returns at all
-  int32_t distance = (ins & 255) == OP_JUMP_FALSE ? SIGNED_BX : 0;
+  int32_t distance = (ip[-1] & 255) == OP_JUMP_FALSE ? SIGNED_BX : 0;
   ip += distance;
-  return interject_known(STATE, SELECTOR_MUST_BE_BOOLEAN, value, OOP_NIL);
+  return interject_known(PASS, SELECTOR_MUST_BE_BOOLEAN, value, OOP_NIL);
 }
 
 static int instruction_jump_false(ARGS) {
@@ -231,10 +235,10 @@ static inline bool float_operands(Oop a, Oop b, double *x, double *y) {
 }
 
 #define BINARY_SLOW(name) \
-  SLOW int name##_slow(ARGS) { return send_known_1(STATE, SELECTOR_##name, fp[B], fp[C]); }
+  SLOW int name##_slow(ARGS) { return send_known_1(PASS, SELECTOR_##name, fp[B], fp[C]); }
 
 #define BINARY_INTEGER_SLOW(name, base) \
-  SLOW int name##_slow(ARGS) { return send_known_1(STATE, SELECTOR_##base, fp[B], oop_from_integer(SIGNED_C)); }
+  SLOW int name##_slow(ARGS) { return send_known_1(PASS, SELECTOR_##base, fp[B], oop_from_integer(SIGNED_C)); }
 
 // What both float paths of an arithmetic instruction end in: tagged floats first, then 0.0 and mixed operands, then a send.
 #define FLOAT_PATH(name, expression)                                                       \
@@ -426,58 +430,61 @@ static int instruction_subtract_integer(ARGS) {
   return subtract_integer_float(PASS);
 }
 
-// --- comparison: as a value, and fused with the JUMP_FALSE or JUMP_TRUE that follows
+// --- comparison: as a value, and fused with the jump that follows. Each fused one exists twice, for a JUMP_FALSE and a JUMP_TRUE.
 
-// Goes on behind a fused jump. JUMP_TRUE's number is odd, JUMP_FALSE's even.
-#define BRANCH(condition)                                  \
-  do {                                                     \
-    bool holds_ = (condition);                             \
-    uint32_t jump_ = *ip++;                                \
-    if (holds_ == (bool)((jump_ ^ OP_JUMP_FALSE) & 1)) JUMP_BY((int16_t)(jump_ >> 16)); \
-    NEXT;                                                  \
+// Goes on behind the fused jump, or where it leads when the condition is `sense`.
+#define BRANCH(sense, condition)                    \
+  do {                                              \
+    bool holds_ = (condition);                      \
+    ip++;                                           \
+    if (holds_ == (sense)) JUMP_BY(SIGNED_BX);      \
+    NEXT;                                           \
   } while (0)
 
-#define COMPARISON(name, function, operator)                                              \
-  BINARY_SLOW(name)                                                                       \
-  SLOW int name##_float(ARGS) {                                                         \
-    double x, y;                                                                          \
-    if (float_operands(fp[B], fp[C], &x, &y)) {                                           \
-      fp[A] = oop_from_boolean(x operator y);                                             \
-      NEXT;                                                                               \
-    }                                                                                     \
-    return name##_slow(PASS);                                                             \
-  }                                                                                       \
-  static int instruction_##function(ARGS) {                                               \
-    Oop a = fp[B], b = fp[C];                                                             \
-    if (unlikely(!both_integers(a, b))) return name##_float(PASS);                        \
-    fp[A] = oop_from_boolean((int64_t)a operator(int64_t) b);                             \
-    NEXT;                                                                                 \
-  }                                                                                       \
-  SLOW int test_##function##_float(ARGS) {                                              \
-    double x, y;                                                                          \
-    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(x operator y);                       \
-    return name##_slow(PASS);                                                             \
-  }                                                                                       \
-  static int instruction_test_##function(ARGS) {                                          \
-    Oop a = fp[B], b = fp[C];                                                             \
-    if (likely(both_integers(a, b))) BRANCH((int64_t)a operator(int64_t) b);              \
-    if (likely(both_floats(a, b))) BRANCH(tagged_float_value(a) operator tagged_float_value(b)); \
-    return test_##function##_float(PASS);                                                 \
-  }                                                                                       \
-  BINARY_INTEGER_SLOW(TEST_##name##_INTEGER, name)                                        \
-  SLOW int test_##function##_integer_float(ARGS) {                                      \
-    if (is_immediate_float(fp[B])) BRANCH(immediate_float_value(fp[B]) operator SIGNED_C); \
-    return TEST_##name##_INTEGER_slow(PASS);                                              \
-  }                                                                                       \
-  static int instruction_test_##function##_integer(ARGS) {                                \
-    if (unlikely(!is_integer(fp[B]))) return test_##function##_integer_float(PASS);       \
-    BRANCH(oop_to_integer(fp[B]) operator SIGNED_C);                                      \
+#define ORDER_TESTS(name, function, operator, sense)                                                    \
+  SLOW int test_##function##_mixed(ARGS) {                                                              \
+    double x, y;                                                                                        \
+    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(sense, x operator y);                              \
+    return name##_slow(PASS);                                                                           \
+  }                                                                                                     \
+  static int instruction_test_##function(ARGS) {                                                        \
+    Oop a = fp[B], b = fp[C];                                                                           \
+    if (likely(both_integers(a, b))) BRANCH(sense, (int64_t)a operator(int64_t) b);                     \
+    if (likely(both_floats(a, b))) BRANCH(sense, tagged_float_value(a) operator tagged_float_value(b)); \
+    return test_##function##_mixed(PASS);                                                               \
+  }                                                                                                     \
+  SLOW int test_##function##_integer_mixed(ARGS) {                                                      \
+    if (is_immediate_float(fp[B])) BRANCH(sense, immediate_float_value(fp[B]) operator SIGNED_C);       \
+    return name##_INTEGER_slow(PASS);                                                                   \
+  }                                                                                                     \
+  static int instruction_test_##function##_integer(ARGS) {                                              \
+    Oop a = fp[B];                                                                                      \
+    if (unlikely(!is_integer(a))) return test_##function##_integer_mixed(PASS);                         \
+    BRANCH(sense, (int64_t)a operator(int64_t) oop_from_integer(SIGNED_C));                             \
   }
 
-COMPARISON(LESS, less, <)
-COMPARISON(LESS_EQUAL, less_equal, <=)
-COMPARISON(GREATER, greater, >)
-COMPARISON(GREATER_EQUAL, greater_equal, >=)
+#define ORDER(name, function, operator)                                 \
+  BINARY_SLOW(name)                                                     \
+  BINARY_INTEGER_SLOW(name##_INTEGER, name)                             \
+  SLOW int name##_mixed(ARGS) {                                         \
+    double x, y;                                                        \
+    if (!float_operands(fp[B], fp[C], &x, &y)) return name##_slow(PASS); \
+    fp[A] = oop_from_boolean(x operator y);                             \
+    NEXT;                                                               \
+  }                                                                     \
+  static int instruction_##function(ARGS) {                             \
+    Oop a = fp[B], b = fp[C];                                           \
+    if (unlikely(!both_integers(a, b))) return name##_mixed(PASS);      \
+    fp[A] = oop_from_boolean((int64_t)a operator(int64_t) b);           \
+    NEXT;                                                               \
+  }                                                                     \
+  ORDER_TESTS(name, function, operator, false)                          \
+  ORDER_TESTS(name, function##_true, operator, true)
+
+ORDER(LESS, less, <)
+ORDER(LESS_EQUAL, less_equal, <=)
+ORDER(GREATER, greater, >)
+ORDER(GREATER_EQUAL, greater_equal, >=)
 
 // Whether `a = b` is identity for this receiver.
 static inline bool equality_is_identity(Oop a, Oop b) {
@@ -486,48 +493,55 @@ static inline bool equality_is_identity(Oop a, Oop b) {
   return !is_immediate_float(a);
 }
 
-#define EQUALITY(name, function, operator)                                               \
-  BINARY_SLOW(name)                                                                      \
-  static int instruction_##function(ARGS) {                                              \
-    double x, y;                                                                         \
-    if (likely(equality_is_identity(fp[B], fp[C]))) fp[A] = oop_from_boolean(fp[B] operator fp[C]); \
-    else if (float_operands(fp[B], fp[C], &x, &y)) fp[A] = oop_from_boolean(x operator y); \
-    else return name##_slow(PASS);                                                       \
-    NEXT;                                                                                \
-  }                                                                                      \
-  SLOW int test_##function##_float(ARGS) {                                             \
-    double x, y;                                                                         \
-    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(x operator y);                      \
-    return name##_slow(PASS);                                                            \
-  }                                                                                      \
-  static int instruction_test_##function(ARGS) {                                         \
-    Oop a = fp[B], b = fp[C];                                                            \
-    if (unlikely(!equality_is_identity(a, b))) return test_##function##_float(PASS);     \
-    BRANCH(a operator b);                                                                \
-  }                                                                                      \
-  BINARY_INTEGER_SLOW(TEST_##name##_INTEGER, name)                                       \
-  SLOW int test_##function##_integer_float(ARGS) {                                     \
-    if (is_immediate_float(fp[B])) BRANCH(immediate_float_value(fp[B]) operator SIGNED_C); \
-    return TEST_##name##_INTEGER_slow(PASS);                                             \
-  }                                                                                      \
-  static int instruction_test_##function##_integer(ARGS) {                               \
-    if (unlikely(!is_integer(fp[B]))) return test_##function##_integer_float(PASS);      \
-    BRANCH(oop_to_integer(fp[B]) operator SIGNED_C);                                     \
+#define EQUALITY_TESTS(name, function, operator, sense)                                           \
+  SLOW int test_##function##_mixed(ARGS) {                                                        \
+    double x, y;                                                                                  \
+    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(sense, x operator y);                        \
+    return name##_slow(PASS);                                                                     \
+  }                                                                                               \
+  static int instruction_test_##function(ARGS) {                                                  \
+    Oop a = fp[B], b = fp[C];                                                                     \
+    if (unlikely(!equality_is_identity(a, b))) return test_##function##_mixed(PASS);              \
+    BRANCH(sense, a operator b);                                                                  \
+  }                                                                                               \
+  SLOW int test_##function##_integer_mixed(ARGS) {                                                \
+    if (is_immediate_float(fp[B])) BRANCH(sense, immediate_float_value(fp[B]) operator SIGNED_C); \
+    return name##_INTEGER_slow(PASS);                                                             \
+  }                                                                                               \
+  static int instruction_test_##function##_integer(ARGS) {                                        \
+    Oop a = fp[B];                                                                                \
+    if (unlikely(!is_integer(a))) return test_##function##_integer_mixed(PASS);                   \
+    BRANCH(sense, a operator oop_from_integer(SIGNED_C));                                         \
   }
+
+#define EQUALITY(name, function, operator)                                                          \
+  BINARY_SLOW(name)                                                                                 \
+  BINARY_INTEGER_SLOW(name##_INTEGER, name)                                                         \
+  static int instruction_##function(ARGS) {                                                         \
+    double x, y;                                                                                    \
+    if (likely(equality_is_identity(fp[B], fp[C]))) fp[A] = oop_from_boolean(fp[B] operator fp[C]); \
+    else if (float_operands(fp[B], fp[C], &x, &y)) fp[A] = oop_from_boolean(x operator y);          \
+    else return name##_slow(PASS);                                                                  \
+    NEXT;                                                                                           \
+  }                                                                                                 \
+  EQUALITY_TESTS(name, function, operator, false)                                                   \
+  EQUALITY_TESTS(name, function##_true, operator, true)
 
 EQUALITY(EQUAL, equal, ==)
 EQUALITY(NOT_EQUAL, not_equal, !=)
 
-static int instruction_identical(ARGS) {
-  fp[A] = oop_from_boolean(fp[B] == fp[C]);
-  NEXT;
-}
-static int instruction_not_identical(ARGS) {
-  fp[A] = oop_from_boolean(fp[B] != fp[C]);
-  NEXT;
-}
-static int instruction_test_identical(ARGS) { BRANCH(fp[B] == fp[C]); }
-static int instruction_test_not_identical(ARGS) { BRANCH(fp[B] != fp[C]); }
+#define IDENTITY(function, operator)                                                             \
+  static int instruction_##function(ARGS) {                                                      \
+    fp[A] = oop_from_boolean(fp[B] operator fp[C]);                                              \
+    NEXT;                                                                                        \
+  }                                                                                              \
+  static int instruction_test_##function(ARGS) { BRANCH(false, fp[B] operator fp[C]); }          \
+  static int instruction_test_##function##_true(ARGS) { BRANCH(true, fp[B] operator fp[C]); }
+
+IDENTITY(identical, ==)
+IDENTITY(not_identical, !=)
+
+// --- loops
 
 static int instruction_for_loop(ARGS) {
   Oop i = fp[A], limit = fp[B];
@@ -539,11 +553,27 @@ static int instruction_for_loop(ARGS) {
   }
   fp[A] = (Oop)next;
   if (step > 0 ? next <= (int64_t)limit : next >= (int64_t)limit) {
-    ip += 1 + ((int32_t)*ip >> 8);
-    if (wants_attention(vm, fp)) return safepoint(STATE);
+    ip += 1 + OPERAND_SIGNED_J(*ip);
+    if (wants_attention(vm, fp)) return safepoint(PASS);
     NEXT;
   }
   ip += 4;
+  NEXT;
+}
+
+static int instruction_for_next(ARGS) {
+  Oop i = fp[A], limit = fp[B];
+  if (unlikely(!both_integers(i, limit))) {
+    ip++;
+    NEXT;
+  }
+  if (unlikely((int64_t)i >= (int64_t)limit)) {
+    ip += 4;
+    NEXT;
+  }
+  fp[A] = i + (oop_from_integer(1) - oop_from_integer(0));
+  ip += 1 + OPERAND_SIGNED_J(*ip);
+  if (wants_attention(vm, fp)) return safepoint(PASS);
   NEXT;
 }
 
@@ -554,7 +584,7 @@ SLOW int at_slow(ARGS) {
   frame[0] = fp[B];
   frame[1] = fp[C];
   uint32_t site = *ip++ >> 16;
-  return send_by_cache(STATE, frame, k + (size_t)CACHE_WORDS * site);
+  return send_by_cache(PASS, frame, k + (size_t)CACHE_WORDS * site);
 }
 
 INLINE int at_bytes(ARGS, Oop object, uint64_t index, uint32_t class_index) {
@@ -586,7 +616,7 @@ SLOW int at_put_slow(ARGS) {
   frame[1] = fp[C];
   frame[2] = fp[A];
   uint32_t site = *ip++ >> 16;
-  return send_by_cache(STATE, frame, k + (size_t)CACHE_WORDS * site);
+  return send_by_cache(PASS, frame, k + (size_t)CACHE_WORDS * site);
 }
 
 INLINE int at_put_bytes(ARGS, Oop object, uint64_t index, uint32_t class_index) {
@@ -613,7 +643,7 @@ static int instruction_at_put(ARGS) {
   return at_put_slow(PASS);
 }
 
-SLOW int size_slow(ARGS) { return send_known_0(STATE, SELECTOR_SIZE, fp[B]); }
+SLOW int size_slow(ARGS) { return send_known_0(PASS, SELECTOR_SIZE, fp[B]); }
 
 static int instruction_size(ARGS) {
   Oop object = fp[B];
@@ -626,28 +656,28 @@ static int instruction_size(ARGS) {
 
 // --- tests that nearly nobody overrides: proxies do, so pointers to objects of unknown classes go through a send when they may
 
-SLOW int class_slow(ARGS) { return send_known_0(STATE, SELECTOR_CLASS, fp[B]); }
+SLOW int class_slow(ARGS) { return send_known_0(PASS, SELECTOR_CLASS, fp[B]); }
 static int instruction_class(ARGS) {
   if (unlikely(vm->proxies && is_pointer(fp[B]))) return class_slow(PASS);
   fp[A] = class_of(vm, fp[B]);
   NEXT;
 }
 
-SLOW int is_nil_slow(ARGS) { return send_known_0(STATE, SELECTOR_IS_NIL, fp[B]); }
+SLOW int is_nil_slow(ARGS) { return send_known_0(PASS, SELECTOR_IS_NIL, fp[B]); }
 static int instruction_is_nil(ARGS) {
   if (unlikely(vm->proxies && is_pointer(fp[B]))) return is_nil_slow(PASS);
   fp[A] = oop_from_boolean(fp[B] == OOP_NIL);
   NEXT;
 }
 
-SLOW int not_nil_slow(ARGS) { return send_known_0(STATE, SELECTOR_NOT_NIL, fp[B]); }
+SLOW int not_nil_slow(ARGS) { return send_known_0(PASS, SELECTOR_NOT_NIL, fp[B]); }
 static int instruction_not_nil(ARGS) {
   if (unlikely(vm->proxies && is_pointer(fp[B]))) return not_nil_slow(PASS);
   fp[A] = oop_from_boolean(fp[B] != OOP_NIL);
   NEXT;
 }
 
-SLOW int not_slow(ARGS) { return send_known_0(STATE, SELECTOR_NOT, fp[B]); }
+SLOW int not_slow(ARGS) { return send_known_0(PASS, SELECTOR_NOT, fp[B]); }
 static int instruction_not(ARGS) {
   if (unlikely(!is_boolean(fp[B]))) return not_slow(PASS);
   fp[A] = fp[B] == OOP_TRUE ? OOP_FALSE : OOP_TRUE;
@@ -672,12 +702,12 @@ SLOW int run_plain(ARGS, const PrimitiveEntry *entry) {
     size_t bytes = vm->needed_bytes;
     bool room = tries < MAX_TRIES && collect_at(vm, ip, fp, k, fp + code_arguments(fp[-1]) + 1, bytes << tries);
     fp = vm->fp;
-    if (!room) return interject_known(STATE, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)bytes));
+    if (!room) return interject_known(PASS, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)bytes));
     result = entry->plain(vm, fp);
   }
   if (result == OOP_NONE) return primitive_failed(PASS);
   if (vm->exiting) return RUN_EXIT;
-  return return_value(STATE, fp, result);
+  return return_value(PASS, fp, result);
 }
 
 static int instruction_primitive(ARGS) {
@@ -691,12 +721,12 @@ static int instruction_primitive(ARGS) {
 }
 
 static int instruction_ext(ARGS) {
-  (void)ip, (void)fp, (void)k, (void)ins;
+  (void)ip, (void)fp, (void)k;
   vm_fatal(vm, "an operand word was executed");
 }
 
 static int instruction_unknown(ARGS) {
-  (void)ip, (void)fp, (void)k, (void)ins;
+  (void)ip, (void)fp, (void)k;
   vm_fatal(vm, "an unknown instruction was executed");
 }
 
@@ -764,20 +794,35 @@ Instruction *const instruction_table[256] = {
     [OP_IDENTICAL] = instruction_identical,
     [OP_NOT_IDENTICAL] = instruction_not_identical,
     [OP_TEST_LESS] = instruction_test_less,
+    [OP_TEST_LESS_TRUE] = instruction_test_less_true,
     [OP_TEST_LESS_EQUAL] = instruction_test_less_equal,
+    [OP_TEST_LESS_EQUAL_TRUE] = instruction_test_less_equal_true,
     [OP_TEST_GREATER] = instruction_test_greater,
+    [OP_TEST_GREATER_TRUE] = instruction_test_greater_true,
     [OP_TEST_GREATER_EQUAL] = instruction_test_greater_equal,
+    [OP_TEST_GREATER_EQUAL_TRUE] = instruction_test_greater_equal_true,
     [OP_TEST_EQUAL] = instruction_test_equal,
+    [OP_TEST_EQUAL_TRUE] = instruction_test_equal_true,
     [OP_TEST_NOT_EQUAL] = instruction_test_not_equal,
+    [OP_TEST_NOT_EQUAL_TRUE] = instruction_test_not_equal_true,
     [OP_TEST_IDENTICAL] = instruction_test_identical,
+    [OP_TEST_IDENTICAL_TRUE] = instruction_test_identical_true,
     [OP_TEST_NOT_IDENTICAL] = instruction_test_not_identical,
+    [OP_TEST_NOT_IDENTICAL_TRUE] = instruction_test_not_identical_true,
     [OP_TEST_LESS_INTEGER] = instruction_test_less_integer,
+    [OP_TEST_LESS_INTEGER_TRUE] = instruction_test_less_true_integer,
     [OP_TEST_LESS_EQUAL_INTEGER] = instruction_test_less_equal_integer,
+    [OP_TEST_LESS_EQUAL_INTEGER_TRUE] = instruction_test_less_equal_true_integer,
     [OP_TEST_GREATER_INTEGER] = instruction_test_greater_integer,
+    [OP_TEST_GREATER_INTEGER_TRUE] = instruction_test_greater_true_integer,
     [OP_TEST_GREATER_EQUAL_INTEGER] = instruction_test_greater_equal_integer,
+    [OP_TEST_GREATER_EQUAL_INTEGER_TRUE] = instruction_test_greater_equal_true_integer,
     [OP_TEST_EQUAL_INTEGER] = instruction_test_equal_integer,
+    [OP_TEST_EQUAL_INTEGER_TRUE] = instruction_test_equal_true_integer,
     [OP_TEST_NOT_EQUAL_INTEGER] = instruction_test_not_equal_integer,
+    [OP_TEST_NOT_EQUAL_INTEGER_TRUE] = instruction_test_not_equal_true_integer,
     [OP_FOR_LOOP] = instruction_for_loop,
+    [OP_FOR_NEXT] = instruction_for_next,
     [OP_AT] = instruction_at,
     [OP_AT_PUT] = instruction_at_put,
     [OP_SIZE] = instruction_size,
@@ -803,13 +848,12 @@ int interpret(VM *vm) {
 #if defined(BATON_TRAMPOLINE)
   int status;
   do {
-    uint32_t ins = *vm->ip++;
-    status = instruction_table[ins & 255](vm, vm->ip, vm->fp, vm->k, ins);
+    const uint32_t *ip = vm->ip;
+    status = instruction_table[*ip & 255](vm, ip + 1, vm->fp, vm->k);
   } while (status == RUN_ON);
   return status;
 #else
   const uint32_t *ip = vm->ip;
-  uint32_t ins = *ip++;
-  return instruction_table[ins & 255](vm, ip, vm->fp, vm->k, ins);
+  return instruction_table[*ip & 255](vm, ip + 1, vm->fp, vm->k);
 #endif
 }

@@ -1,8 +1,10 @@
 // The interpreter's own vocabulary, shared by the files that implement instructions.
 //
 // Each instruction is one function of the same signature that ends by calling the next: a tail call, which compilers turn into
-// a jump (builds with BATON_TRAMPOLINE return to a loop instead). The arguments are the machine state: ip the next
-// instruction word, fp register 0 of the running frame, k the literal frame of its code, ins the current word.
+// a jump (builds with BATON_TRAMPOLINE return to a loop instead). The arguments are the machine state: ip the word behind the
+// instruction, fp register 0 of the running frame, k the literal frame of its code. Operands are read as bytes before ip, so an
+// instruction with further words reads its operands before it moves ip. Only six arguments go in registers, and a call with more is no
+// tail call: helpers take the state and at most two more.
 //
 // A frame on the process stack, from fp:
 //
@@ -23,8 +25,8 @@
 #include "vm/vm.h"
 #include <stdatomic.h>
 
-#define ARGS VM *vm, const uint32_t *ip, Oop *fp, Oop *k, uint32_t ins __attribute__((unused))
-#define PASS vm, ip, fp, k, ins
+#define ARGS VM *vm, const uint32_t *ip, Oop *fp, Oop *k
+#define PASS vm, ip, fp, k
 typedef int Instruction(ARGS);
 
 enum { RUN_ON, RUN_EXIT };
@@ -42,20 +44,17 @@ enum { OP_SEND_METHOD = 240, OP_SEND_PRIMITIVE, OP_SEND_GETTER, OP_SEND_BLOCK };
   } while (0)
 #else
 extern Instruction *const instruction_table[256];
-#define NEXT                                             \
-  do {                                                   \
-    uint32_t next_ = *ip++;                              \
-    return instruction_table[next_ & 255](vm, ip, fp, k, next_); \
-  } while (0)
+#define NEXT return instruction_table[*ip & 255](vm, ip + 1, fp, k)
 #endif
 
-#define A ((ins >> 8) & 255)
-#define B ((ins >> 16) & 255)
-#define C (ins >> 24)
-#define SIGNED_C ((int8_t)(ins >> 24))
-#define BX (ins >> 16)
-#define SIGNED_BX ((int16_t)(ins >> 16))
-#define SIGNED_J ((int32_t)ins >> 8)
+// The operands of the instruction before ip; of a word: OPERAND_A and its like.
+#define A (((const uint8_t *)ip)[-3])
+#define B (((const uint8_t *)ip)[-2])
+#define C (((const uint8_t *)ip)[-1])
+#define SIGNED_C (((const int8_t *)ip)[-1])
+#define BX OPERAND_BX(ip[-1])
+#define SIGNED_BX OPERAND_SIGNED_BX(ip[-1])
+#define SIGNED_J OPERAND_SIGNED_J(ip[-1])
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -106,56 +105,51 @@ Instruction again_after_collection;  // how an instruction without an EXT word e
 uint32_t instruction_original(uint32_t instruction);  // the word as compiled, of one that the interpreter may have rewritten
 
 // --- send.c
-//
-// Only six arguments go in registers, and a call with more is no tail call. So the functions below take the machine state
-// without `ins` and at most two more; where a result goes is read from the word before ip.
-#define STATE_ARGS VM *vm, const uint32_t *ip, Oop *fp, Oop *k
-#define STATE vm, ip, fp, k
 #define SLOW static __attribute__((noinline))
 #define INLINE static inline __attribute__((always_inline))
 
 Instruction instruction_send, instruction_send_wide, instruction_super, instruction_super_wide, instruction_send_method, instruction_send_primitive, instruction_send_getter,
     instruction_send_block;
 // Each takes the place of the callee's frame, whose receiver and arguments are filled in.
-int send_by_cache(STATE_ARGS, Oop *frame, Oop *cache);      // ip is behind the instruction and its EXT
-int send_selector(STATE_ARGS, Oop *frame, Oop selector);    // by the global cache
-int activate(STATE_ARGS, Oop *frame, Oop code);             // a method or block, returning to ip
-int interject(STATE_ARGS, Oop *frame, Oop selector);        // between two instructions; the result is dropped
-int enter_slowly(STATE_ARGS);                               // at a method's first instruction: grow the stack, or a safepoint
-int safepoint(STATE_ARGS);                                  // between two instructions
-int return_value(STATE_ARGS, Oop *top, Oop value);          // leaves the frame `top`; also for frames with flags
+int send_by_cache(ARGS, Oop *frame, Oop *cache);      // ip is behind the instruction and its EXT
+int send_selector(ARGS, Oop *frame, Oop selector);    // by the global cache
+int activate(ARGS, Oop *frame, Oop code);             // a method or block, returning to ip
+int interject(ARGS, Oop *frame, Oop selector);        // between two instructions; the result is dropped
+int enter_slowly(ARGS);                               // at a method's first instruction: grow the stack, or a safepoint
+int safepoint(ARGS);                                  // between two instructions
+int return_value(ARGS, Oop *top, Oop value);          // leaves the frame `top`; also for frames with flags
 size_t selector_arguments(Oop selector);
 
 // Where a slow path puts the frame of what it calls.
 static inline Oop *free_frame(Oop *fp) { return fp + code_registers(fp[-1]) + FRAME_HEADER; }
 
-INLINE int send_known_0(STATE_ARGS, KnownSelector selector, Oop receiver) {
+INLINE int send_known_0(ARGS, KnownSelector selector, Oop receiver) {
   Oop *frame = free_frame(fp);
   frame[0] = receiver;
-  return send_selector(STATE, frame, vm->selectors[selector]);
+  return send_selector(PASS, frame, vm->selectors[selector]);
 }
 
-INLINE int send_known_1(STATE_ARGS, KnownSelector selector, Oop receiver, Oop argument) {
+INLINE int send_known_1(ARGS, KnownSelector selector, Oop receiver, Oop argument) {
   Oop *frame = free_frame(fp);
   frame[0] = receiver;
   frame[1] = argument;
-  return send_selector(STATE, frame, vm->selectors[selector]);
+  return send_selector(PASS, frame, vm->selectors[selector]);
 }
 
-INLINE int send_known_2(STATE_ARGS, KnownSelector selector, Oop receiver, Oop first, Oop second) {
+INLINE int send_known_2(ARGS, KnownSelector selector, Oop receiver, Oop first, Oop second) {
   Oop *frame = free_frame(fp);
   frame[0] = receiver;
   frame[1] = first;
   frame[2] = second;
-  return send_selector(STATE, frame, vm->selectors[selector]);
+  return send_selector(PASS, frame, vm->selectors[selector]);
 }
 
 // Tells the running process something between two instructions; unary selectors ignore the argument.
-INLINE int interject_known(STATE_ARGS, KnownSelector selector, Oop receiver, Oop argument) {
+INLINE int interject_known(ARGS, KnownSelector selector, Oop receiver, Oop argument) {
   Oop *frame = free_frame(fp);
   frame[0] = receiver;
   frame[1] = argument;
-  return interject(STATE, frame, vm->selectors[selector]);
+  return interject(PASS, frame, vm->selectors[selector]);
 }
 
 // --- context.c

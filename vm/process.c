@@ -530,7 +530,6 @@ static int reload_and_go(ARGS) {
   ip = vm->ip;
   fp = vm->fp;
   k = vm->k;
-  (void)ins;
   NEXT;
 }
 
@@ -586,7 +585,7 @@ static int primitive_process_new(ARGS) {
     heap_store(vm->heap, process, SLOT_OF(Process, stack), stack);
   }
   first_frame(vm, process, code, fp[1]);
-  return return_value(STATE, fp, process);
+  return return_value(PASS, fp, process);
 }
 
 static int primitive_process_resume(ARGS) {
@@ -612,7 +611,7 @@ static int primitive_process_suspend(ARGS) {
   if (process != vm->process) {
     process_detach(vm, process);
     set_state(process, STATE_SUSPENDED);
-    return return_value(STATE, fp, process);
+    return return_value(PASS, fp, process);
   }
   leave_primitive(vm, fp, process);
   process_unload(vm);
@@ -622,14 +621,14 @@ static int primitive_process_suspend(ARGS) {
 
 static int primitive_process_yield(ARGS) {
   Oop process = vm->process;
-  if (best_ready_priority(vm) < priority_of(process)) return return_value(STATE, fp, fp[0]);
+  if (best_ready_priority(vm) < priority_of(process)) return return_value(PASS, fp, fp[0]);
   leave_primitive(vm, fp, fp[0]);
   process_unload(vm);
   process_make_ready(vm, process, false);
   return switch_away(PASS);
 }
 
-static int primitive_process_active(ARGS) { return return_value(STATE, fp, vm->process); }
+static int primitive_process_active(ARGS) { return return_value(PASS, fp, vm->process); }
 
 static int primitive_process_set_priority(ARGS) {
   Oop process = fp[0];
@@ -650,7 +649,7 @@ static int primitive_process_remove_from_waiting(ARGS) {
   if (state != STATE_READY && state != STATE_WAITING && state != STATE_DELAYED) return fail(PASS, FAIL_BAD_STATE);
   process_detach(vm, process);
   set_state(process, STATE_SUSPENDED);
-  return return_value(STATE, fp, process);
+  return return_value(PASS, fp, process);
 }
 
 static int primitive_process_top_context(ARGS) {
@@ -658,11 +657,11 @@ static int primitive_process_top_context(ARGS) {
   if (!is_process(process)) return fail(PASS, FAIL_BAD_RECEIVER);
   if (process == vm->process) {
     Oop context = context_of_frame(vm, process, fp, OOP_NONE);
-    return context == OOP_NONE ? retry_with_memory(PASS) : return_value(STATE, fp, context);
+    return context == OOP_NONE ? retry_with_memory(PASS) : return_value(PASS, fp, context);
   }
-  if (P(process)->stack == OOP_NIL) return return_value(STATE, fp, OOP_NIL);
+  if (P(process)->stack == OOP_NIL) return return_value(PASS, fp, OOP_NIL);
   Oop context = context_of_frame(vm, process, object_slots(P(process)->stack) + oop_to_integer(P(process)->frame), OOP_NONE);
-  return context == OOP_NONE ? retry_with_memory(PASS) : return_value(STATE, fp, context);
+  return context == OOP_NONE ? retry_with_memory(PASS) : return_value(PASS, fp, context);
 }
 
 // A copy of a stack with room for so many more words, or the same stack.
@@ -699,7 +698,7 @@ static int primitive_process_inject(ARGS) {
   if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
   P(process)->frame = oop_from_integer(frame - base);
   P(process)->pc = ip_to_oop(code_instructions(code));
-  return return_value(STATE, fp, process);
+  return return_value(PASS, fp, process);
 }
 
 static int64_t excess_of(Oop semaphore) { return is_integer(AS(Semaphore, semaphore)->excessSignals) ? oop_to_integer(AS(Semaphore, semaphore)->excessSignals) : 0; }
@@ -720,7 +719,7 @@ static int primitive_semaphore_wait(ARGS) {
   int64_t excess = excess_of(semaphore);
   if (excess > 0) {
     AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess - 1);
-    return return_value(STATE, fp, semaphore);
+    return return_value(PASS, fp, semaphore);
   }
   leave_primitive(vm, fp, semaphore);
   return wait_on(PASS, semaphore);
@@ -733,9 +732,9 @@ static int primitive_semaphore_wait_until(ARGS) {
   int64_t excess = excess_of(semaphore), when = oop_to_integer(fp[1]);
   if (excess > 0) {
     AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess - 1);
-    return return_value(STATE, fp, OOP_TRUE);
+    return return_value(PASS, fp, OOP_TRUE);
   }
-  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(STATE, fp, OOP_FALSE);
+  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(PASS, fp, OOP_FALSE);
   if (!timer_reserve(vm)) return retry_with_memory(PASS);
   leave_primitive(vm, fp, OOP_TRUE);
   timer_add(vm, vm->process, (uint64_t)when);
@@ -749,7 +748,7 @@ static int primitive_semaphore_signal(ARGS) {
   Oop process = list_take_first(vm, semaphore);
   if (process == OOP_NONE) {
     AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess_of(semaphore) + 1);
-    return return_value(STATE, fp, semaphore);
+    return return_value(PASS, fp, semaphore);
   }
   timer_remove(vm, process);
   process_make_ready(vm, process, false);
@@ -759,7 +758,7 @@ static int primitive_semaphore_signal(ARGS) {
 static int primitive_delay_until(ARGS) {
   if (!is_integer(fp[1])) return fail(PASS, FAIL_BAD_ARGUMENT);
   int64_t when = oop_to_integer(fp[1]);
-  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(STATE, fp, fp[0]);
+  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(PASS, fp, fp[0]);
   if (!timer_reserve(vm)) return retry_with_memory(PASS);
   Oop process = vm->process;
   leave_primitive(vm, fp, fp[0]);

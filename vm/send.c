@@ -149,64 +149,64 @@ static void link_site(VM *vm, Oop code, uint32_t *instruction, Oop *cache, const
 // --- activation
 
 // Sets up the callee's frame and goes on at its first instruction. registers: how many the code has, or SMALL_FRAME if no more than that.
-INLINE int enter_frame(STATE_ARGS, Oop *frame, Oop code, const uint32_t *first, size_t registers) {
+INLINE int enter_frame(ARGS, Oop *frame, Oop code, const uint32_t *first, size_t registers) {
   frame[-3] = oop_from_integer(frame - fp);
   frame[-2] = ip_to_oop(ip);
   frame[-1] = code;
   ip = first;
   fp = frame;
-  if (unlikely(frame_is_beyond(vm, frame, registers))) return enter_slowly(STATE);
+  if (unlikely(frame_is_beyond(vm, frame, registers))) return enter_slowly(PASS);
   k = code_literals(code);
   NEXT;
 }
 
-INLINE int activate_inline(STATE_ARGS, Oop *frame, Oop code) { return enter_frame(STATE, frame, code, code_instructions(code), code_registers(code)); }
+INLINE int activate_inline(ARGS, Oop *frame, Oop code) { return enter_frame(PASS, frame, code, code_instructions(code), code_registers(code)); }
 
-INLINE int activate_small(STATE_ARGS, Oop *frame, Oop method, uint64_t extra) {
-  return enter_frame(STATE, frame, method, (const uint32_t *)(uintptr_t)extra_operand(extra), SMALL_FRAME);
+INLINE int activate_small(ARGS, Oop *frame, Oop method, uint64_t extra) {
+  return enter_frame(PASS, frame, method, (const uint32_t *)(uintptr_t)extra_operand(extra), SMALL_FRAME);
 }
 
-int activate(STATE_ARGS, Oop *frame, Oop code) { return activate_inline(STATE, frame, code); }
+int activate(ARGS, Oop *frame, Oop code) { return activate_inline(PASS, frame, code); }
 
-INLINE int answer_here(STATE_ARGS, Oop value) {
-  fp[(ip[-1] >> 8) & 255] = value;
+INLINE int answer_here(ARGS, Oop value) {
+  fp[A] = value;
   NEXT;
 }
 
 // target: `value` or the like, and RUN_BLOCK with the number of its arguments.
-INLINE int activate_block(STATE_ARGS, Oop *frame, const Oop *target) {
+INLINE int activate_block(ARGS, Oop *frame, const Oop *target) {
   Oop code = AS(BlockClosure, frame[0])->code;
-  if (unlikely(code_arguments(code) != extra_operand(target[1]))) return activate(STATE, frame, target[0]);
-  return activate_inline(STATE, frame, code);
+  if (unlikely(code_arguments(code) != extra_operand(target[1]))) return activate(PASS, frame, target[0]);
+  return activate_inline(PASS, frame, code);
 }
 
-INLINE int run_setter(STATE_ARGS, Oop *frame, Oop method, uint64_t slot) {
-  if (unlikely(object_is_immutable(frame[0]))) return activate(STATE, frame, method);
+INLINE int run_setter(ARGS, Oop *frame, Oop method, uint64_t slot) {
+  if (unlikely(object_is_immutable(frame[0]))) return activate(PASS, frame, method);
   heap_store(vm->heap, frame[0], slot, frame[1]);
-  return answer_here(STATE, frame[0]);
+  return answer_here(PASS, frame[0]);
 }
 
-INLINE int run_primitive(STATE_ARGS, Oop *frame, Oop method, uint64_t index) {
+INLINE int run_primitive(ARGS, Oop *frame, Oop method, uint64_t index) {
   Oop result = vm->primitives[index]->plain(vm, frame);
-  if (unlikely(result == OOP_NONE)) return activate(STATE, frame, method);
-  return answer_here(STATE, result);
+  if (unlikely(result == OOP_NONE)) return activate(PASS, frame, method);
+  return answer_here(PASS, result);
 }
 
 // target: a method and how to run it, two words of a cache.
-static int run_target(STATE_ARGS, Oop *frame, const Oop *target) {
+static int run_target(ARGS, Oop *frame, const Oop *target) {
   Oop method = target[0];
   uint64_t extra = target[1];
   switch (extra_kind(extra)) {
-    case RUN_GETTER: return answer_here(STATE, object_slots(frame[0])[extra_operand(extra)]);
-    case RUN_SETTER: return run_setter(STATE, frame, method, extra_operand(extra));
-    case RUN_SELF: return answer_here(STATE, frame[0]);
-    case RUN_LITERAL: return answer_here(STATE, code_literals(method)[extra_operand(extra)]);
-    case RUN_PRIMITIVE: return run_primitive(STATE, frame, method, extra_operand(extra));
-    case RUN_BLOCK: return activate_block(STATE, frame, target);
-    case RUN_METHOD: return activate_small(STATE, frame, method, extra);
+    case RUN_GETTER: return answer_here(PASS, object_slots(frame[0])[extra_operand(extra)]);
+    case RUN_SETTER: return run_setter(PASS, frame, method, extra_operand(extra));
+    case RUN_SELF: return answer_here(PASS, frame[0]);
+    case RUN_LITERAL: return answer_here(PASS, code_literals(method)[extra_operand(extra)]);
+    case RUN_PRIMITIVE: return run_primitive(PASS, frame, method, extra_operand(extra));
+    case RUN_BLOCK: return activate_block(PASS, frame, target);
+    case RUN_METHOD: return activate_small(PASS, frame, method, extra);
     case RUN_LARGE_METHOD: break;
   }
-  return activate_inline(STATE, frame, method);
+  return activate_inline(PASS, frame, method);
 }
 
 // --- not understood
@@ -223,7 +223,7 @@ static Oop message_new(VM *vm, Oop selector, const Oop *arguments, size_t count)
   return message;
 }
 
-SLOW int not_understood(STATE_ARGS, Oop *frame, Oop selector) {
+SLOW int not_understood(ARGS, Oop *frame, Oop selector) {
   Oop dnu = vm->selectors[SELECTOR_DOES_NOT_UNDERSTAND];
   if (selector == dnu) vm_fatal(vm, "doesNotUnderstand: is not understood");
   size_t count = selector_arguments(selector);
@@ -235,15 +235,15 @@ SLOW int not_understood(STATE_ARGS, Oop *frame, Oop selector) {
     frame = fp + distance;
   }
   frame[1] = message;
-  return send_selector(STATE, frame, dnu);
+  return send_selector(PASS, frame, dnu);
 }
 
 // --- sends
 
-int send_selector(STATE_ARGS, Oop *frame, Oop selector) {
+int send_selector(ARGS, Oop *frame, Oop selector) {
   GlobalCacheEntry *e = look_up(vm, class_index_of(frame[0]), selector);
-  if (unlikely(e == NULL)) return not_understood(STATE, frame, selector);
-  return run_target(STATE, frame, &e->method);
+  if (unlikely(e == NULL)) return not_understood(PASS, frame, selector);
+  return run_target(PASS, frame, &e->method);
 }
 
 static uint32_t *own_instruction(const uint32_t *ip) {
@@ -251,29 +251,29 @@ static uint32_t *own_instruction(const uint32_t *ip) {
   return (*word & 255) == OP_EXT ? word - 1 : word;
 }
 
-SLOW int send_missed(STATE_ARGS, Oop *frame, Oop *cache) {
+SLOW int send_missed(ARGS, Oop *frame, Oop *cache) {
   GlobalCacheEntry *e = look_up(vm, class_index_of(frame[0]), cache[CACHE_SELECTOR]);
-  if (unlikely(e == NULL)) return not_understood(STATE, frame, cache[CACHE_SELECTOR]);
+  if (unlikely(e == NULL)) return not_understood(PASS, frame, cache[CACHE_SELECTOR]);
   link_site(vm, fp[-1], own_instruction(ip), cache, e);
-  return run_target(STATE, frame, &e->method);
+  return run_target(PASS, frame, &e->method);
 }
 
-int send_by_cache(STATE_ARGS, Oop *frame, Oop *cache) {
+int send_by_cache(ARGS, Oop *frame, Oop *cache) {
   Oop class_word = oop_from_integer(class_index_of(frame[0]));
-  if (likely(cache[CACHE_CLASS] == class_word)) return run_target(STATE, frame, cache + CACHE_TARGET);
+  if (likely(cache[CACHE_CLASS] == class_word)) return run_target(PASS, frame, cache + CACHE_TARGET);
   if (cache[CACHE_CLASS] == CACHE_POLYMORPHIC) {
     const Oop *slots = object_slots(cache[CACHE_TARGET]);
     for (size_t i = 0; i < POLYMORPHIC_WORDS; i += 3)
-      if (slots[i] == class_word) return run_target(STATE, frame, slots + i + 1);
+      if (slots[i] == class_word) return run_target(PASS, frame, slots + i + 1);
   }
-  return send_missed(STATE, frame, cache);
+  return send_missed(PASS, frame, cache);
 }
 
-int instruction_send(ARGS) { return send_by_cache(STATE, fp + B + FRAME_HEADER, k + CACHE_WORDS * C); }
+int instruction_send(ARGS) { return send_by_cache(PASS, fp + B + FRAME_HEADER, k + CACHE_WORDS * C); }
 
 int instruction_send_wide(ARGS) {
   uint32_t site = *ip++ >> 16;
-  return send_by_cache(STATE, fp + B + FRAME_HEADER, k + (size_t)CACHE_WORDS * site);
+  return send_by_cache(PASS, fp + B + FRAME_HEADER, k + (size_t)CACHE_WORDS * site);
 }
 
 #define CACHE_HIT(cache, receiver) ((cache)[CACHE_CLASS] >> 3 == class_index_of(receiver))
@@ -282,7 +282,7 @@ int instruction_send_method(ARGS) {
   Oop *frame = fp + B + FRAME_HEADER;
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
-  return activate_small(STATE, frame, cache[CACHE_TARGET], cache[CACHE_EXTRA]);
+  return activate_small(PASS, frame, cache[CACHE_TARGET], cache[CACHE_EXTRA]);
 }
 
 int instruction_send_primitive(ARGS) {
@@ -290,7 +290,7 @@ int instruction_send_primitive(ARGS) {
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
   Oop result = vm->primitives[extra_operand(cache[CACHE_EXTRA])]->plain(vm, frame);
-  if (unlikely(result == OOP_NONE)) return activate(STATE, frame, cache[CACHE_TARGET]);
+  if (unlikely(result == OOP_NONE)) return activate(PASS, frame, cache[CACHE_TARGET]);
   fp[A] = result;
   NEXT;
 }
@@ -307,39 +307,39 @@ int instruction_send_block(ARGS) {
   Oop *frame = fp + B + FRAME_HEADER;
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
-  return activate_block(STATE, frame, cache + CACHE_TARGET);
+  return activate_block(PASS, frame, cache + CACHE_TARGET);
 }
 
 // --- super: the target depends on nothing but the site
 
-SLOW int super_missed(STATE_ARGS, Oop *frame, Oop *cache) {
+SLOW int super_missed(ARGS, Oop *frame, Oop *cache) {
   Oop class = AS(CompiledMethod, code_method(fp[-1]))->methodClass;
   Oop superclass = AS(Class, class)->superclass;
   Oop selector = cache[CACHE_SELECTOR];
   Oop method = superclass == OOP_NIL ? OOP_NONE : class_lookup(vm, superclass, selector);
-  if (method == OOP_NONE || method == OOP_NIL) return not_understood(STATE, frame, selector);
+  if (method == OOP_NONE || method == OOP_NIL) return not_understood(PASS, frame, selector);
   cache[CACHE_CLASS] = oop_from_integer(0);
   cache[CACHE_TARGET] = method;
   cache[CACHE_EXTRA] = extra_for(vm, method);
   note_linked(vm, fp[-1], own_instruction(ip), cache);
-  return run_target(STATE, frame, cache + CACHE_TARGET);
+  return run_target(PASS, frame, cache + CACHE_TARGET);
 }
 
-static int super_by_cache(STATE_ARGS, Oop *frame, Oop *cache) {
-  if (unlikely(cache[CACHE_CLASS] == CACHE_EMPTY)) return super_missed(STATE, frame, cache);
-  return run_target(STATE, frame, cache + CACHE_TARGET);
+static int super_by_cache(ARGS, Oop *frame, Oop *cache) {
+  if (unlikely(cache[CACHE_CLASS] == CACHE_EMPTY)) return super_missed(PASS, frame, cache);
+  return run_target(PASS, frame, cache + CACHE_TARGET);
 }
 
-int instruction_super(ARGS) { return super_by_cache(STATE, fp + B + FRAME_HEADER, k + CACHE_WORDS * C); }
+int instruction_super(ARGS) { return super_by_cache(PASS, fp + B + FRAME_HEADER, k + CACHE_WORDS * C); }
 
 int instruction_super_wide(ARGS) {
   uint32_t site = *ip++ >> 16;
-  return super_by_cache(STATE, fp + B + FRAME_HEADER, k + (size_t)CACHE_WORDS * site);
+  return super_by_cache(PASS, fp + B + FRAME_HEADER, k + (size_t)CACHE_WORDS * site);
 }
 
 // --- between two instructions
 
-int interject(STATE_ARGS, Oop *frame, Oop selector) {
+int interject(ARGS, Oop *frame, Oop selector) {
   Oop method = class_lookup(vm, class_of(vm, frame[0]), selector);
   if (method == OOP_NONE || method == OOP_NIL) NEXT;
   frame[-3] = oop_from_integer(frame - fp) | FRAME_DISCARDS;
@@ -348,13 +348,13 @@ int interject(STATE_ARGS, Oop *frame, Oop selector) {
   ip = code_instructions(method);
   fp = frame;
   k = code_literals(method);
-  if (frame + frame_words(code_registers(method)) > vm->stack_end - STACK_RESERVE) return enter_slowly(STATE);
+  if (frame + frame_words(code_registers(method)) > vm->stack_end - STACK_RESERVE) return enter_slowly(PASS);
   NEXT;
 }
 
 // --- returns
 
-int return_value(STATE_ARGS, Oop *top, Oop value) {
+int return_value(ARGS, Oop *top, Oop value) {
   Oop saved = top[-3];
   if (saved & FRAME_HAS_CONTEXT || top < fp) contexts_kill(vm, top);
   if (saved & FRAME_IS_BASE) {
@@ -368,20 +368,20 @@ int return_value(STATE_ARGS, Oop *top, Oop value) {
   ip = oop_to_ip(top[-2]);
   fp = frame_caller(top);
   k = code_literals(fp[-1]);
-  if (!(saved & FRAME_DISCARDS)) fp[(ip[-1] >> 8) & 255] = value;
+  if (!(saved & FRAME_DISCARDS)) fp[A] = value;
   stack_reset_limit(vm, fp);
   NEXT;
 }
 
 // --- safepoints
 
-int safepoint(STATE_ARGS) {
+int safepoint(ARGS) {
   uint32_t bits = atomic_exchange(&vm->attention, 0);
   stack_reset_limit(vm, fp);
   if (bits & ATTENTION_INTERRUPT) {
     uint32_t others = bits & ~(uint32_t)ATTENTION_INTERRUPT;
     if (others != 0) atomic_fetch_or(&vm->attention, others);
-    return interject_known(STATE, SELECTOR_INTERRUPTED, vm->process, OOP_NIL);
+    return interject_known(PASS, SELECTOR_INTERRUPTED, vm->process, OOP_NIL);
   }
   if (bits != 0) {
     vm_save_state(vm, ip, fp, k);
@@ -394,7 +394,7 @@ int safepoint(STATE_ARGS) {
 }
 
 // The frame that is being entered does not fit, or somebody wants attention.
-int enter_slowly(STATE_ARGS) {
+int enter_slowly(ARGS) {
   size_t needed = frame_words(code_registers(fp[-1]));
   k = code_literals(fp[-1]);
   if (fp + needed > vm->stack_end - STACK_RESERVE) {
@@ -404,7 +404,7 @@ int enter_slowly(STATE_ARGS) {
   }
   if (stack_overflows(vm, fp + needed)) {
     stack_reset_limit(vm, fp);
-    return interject_known(STATE, SELECTOR_STACK_OVERFLOW, vm->process, OOP_NIL);
+    return interject_known(PASS, SELECTOR_STACK_OVERFLOW, vm->process, OOP_NIL);
   }
-  return safepoint(STATE);
+  return safepoint(PASS);
 }

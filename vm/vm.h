@@ -19,7 +19,7 @@ typedef struct VM VM;
 typedef Oop (*PlainPrimitive)(VM *vm, Oop *args);
 
 // A control primitive is an instruction: it runs with its method's frame set up (see vm/interpreter.h).
-typedef int (*ControlPrimitive)(VM *vm, const uint32_t *ip, Oop *fp, Oop *k, uint32_t ins);
+typedef int (*ControlPrimitive)(VM *vm, const uint32_t *ip, Oop *fp, Oop *k);
 
 typedef enum {
 #define REASON(name, text) FAIL_##name,
