@@ -127,7 +127,7 @@ static Oop object_identical(VM *vm, Oop *args) {
   return oop_from_boolean(args[0] == args[1]);
 }
 
-static Oop object_identity_hash(VM *vm, Oop *args) {
+Oop object_identity_hash(VM *vm, Oop *args) {
   Oop o = args[0];
   if (is_pointer(o)) return oop_from_integer(heap_identity_hash(vm->heap, o));
   if (is_integer(o)) return o;

@@ -45,9 +45,11 @@ static Oop object_string_at_put(VM *vm, Oop *args) {
 
 // --- comparing and searching
 
+int64_t string_hash_value(Oop string) { return (int64_t)(string_hash(string) & 0x3FFFFFFF); }
+
 static Oop string_hash_(VM *vm, Oop *args) {
   if (!is_string(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
-  return oop_from_integer((int64_t)(string_hash(args[0]) & 0x3FFFFFFF));
+  return oop_from_integer(string_hash_value(args[0]));
 }
 
 static int compare_strings(Oop a, Oop b) {
@@ -59,7 +61,7 @@ static int compare_strings(Oop a, Oop b) {
   return m == n ? 0 : m < n ? -1 : 1;
 }
 
-static bool strings_equal(Oop a, Oop b) {
+bool strings_equal(Oop a, Oop b) {
   if (a == b) return true;
   if (length_of(a) != length_of(b)) return false;
   if (is_wide(a) == is_wide(b)) return memcmp(object_bytes(a), object_bytes(b), length_of(a) * (is_wide(a) ? 4 : 1)) == 0;

@@ -103,6 +103,7 @@ VM *vm_new(const VMOptions *options) {
   integer_primitives_register(vm);
   float_primitives_register(vm);
   object_primitives_register(vm);
+  hashing_primitives_register(vm);
   string_primitives_register(vm);
   system_primitives_register(vm);
   context_primitives_register(vm);

@@ -121,6 +121,7 @@ int primitives_index(const VM *vm, const char *name, size_t length);
 
 void integer_primitives_register(VM *vm);
 void float_primitives_register(VM *vm);
+void hashing_primitives_register(VM *vm);
 void object_primitives_register(VM *vm);
 void string_primitives_register(VM *vm);
 void system_primitives_register(VM *vm);
