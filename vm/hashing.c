@@ -15,11 +15,12 @@ typedef struct {
   size_t places, step;  // step: 2 when values lie between the keys
 } Table;
 
-// Hashes may have no more than 22 bits (identity hashes), so they are spread when there are more places; else near numbers stay near.
+// Hashes may have no more than 22 bits (identity hashes), so they are spread when there are more places; else near numbers stay near and in
+// order, which processors fetch ahead, and the upper bits count so much that multiples of powers of two do not all meet.
 static size_t place_for(int64_t hash, size_t places) {
   size_t mask = places - 1;
   if (mask > 0x3FFFFF) hash = ((hash & 0xFFFFFFF) * 2654435769) >> 8;
-  return (size_t)(hash ^ (hash >> 11)) & mask;
+  return (size_t)(hash + (hash >> 11) * 5) & mask;
 }
 
 static bool table_of(VM *vm, Oop collection, size_t step, Table *t) {
