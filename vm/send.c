@@ -186,9 +186,18 @@ INLINE int run_setter(ARGS, Oop *frame, Oop method, uint64_t slot) {
   return answer_here(PASS, frame[0]);
 }
 
+// The primitive that the method begins with has failed: the method goes on behind it, or once more with it after a collection.
+SLOW int primitive_missed(ARGS, Oop *frame, Oop method) {
+  const uint32_t *first = code_instructions(method);
+  uint32_t reason = OPERAND_A(*first);
+  if (vm->failure == FAIL_NEEDS_COLLECTION || code_registers(method) > SMALL_FRAME) return activate(PASS, frame, method);
+  if (reason != 0) frame[reason] = vm->reasons[vm->failure];
+  return enter_frame(PASS, frame, method, first + 1, SMALL_FRAME);
+}
+
 INLINE int run_primitive(ARGS, Oop *frame, Oop method, uint64_t index) {
   Oop result = vm->primitives[index]->plain(vm, frame);
-  if (unlikely(result == OOP_NONE)) return activate(PASS, frame, method);
+  if (unlikely(result == OOP_NONE)) return primitive_missed(PASS, frame, method);
   return answer_here(PASS, result);
 }
 
@@ -290,7 +299,7 @@ int instruction_send_primitive(ARGS) {
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
   Oop result = vm->primitives[extra_operand(cache[CACHE_EXTRA])]->plain(vm, frame);
-  if (unlikely(result == OOP_NONE)) return activate(PASS, frame, cache[CACHE_TARGET]);
+  if (unlikely(result == OOP_NONE)) return primitive_missed(PASS, frame, cache[CACHE_TARGET]);
   fp[A] = result;
   NEXT;
 }

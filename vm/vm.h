@@ -138,7 +138,11 @@ Oop string_from_utf8(VM *vm, const char *utf8, size_t length);      // a new Str
 Oop string_from_utf8_old(VM *vm, const char *utf8, size_t length);  // the same in old space
 // A string's text as UTF-8 in malloced memory, NUL-terminated; NULL if o is no string.
 char *string_to_utf8(Oop o, size_t *length);
-bool is_string(Oop o);                               // a String, WideString, Symbol or WideSymbol
+// A String, WideString, Symbol or WideSymbol.
+static inline bool is_string(Oop o) {
+  _Static_assert(CLASS_WideString == CLASS_String + 1 && CLASS_Symbol == CLASS_String + 2 && CLASS_WideSymbol == CLASS_String + 3, "string classes lie together");
+  return class_index_of(o) - CLASS_String <= CLASS_WideSymbol - CLASS_String;
+}
 uint32_t string_code_point(Oop string, size_t i);    // i from 0; must be a string and in bounds
 uint64_t string_hash(Oop string);                    // equal for equal characters
 
