@@ -258,6 +258,40 @@ static Oop object_replace(VM *vm, Oop *args) {
   return args[0];
 }
 
+// What class a copy of a part of it has: those classes whose species and elements are known; 0 for others.
+static uint32_t part_class(Oop o) {
+  uint32_t class_index = class_index_of(o);
+  switch (class_index) {
+    case CLASS_Array: case CLASS_ByteArray: case CLASS_String: case CLASS_WideString: return class_index;
+    case CLASS_Symbol: return CLASS_String;
+    default: return 0;
+  }
+}
+
+// Arguments: the first and last index, from 1; first = last + 1 gives an empty copy.
+static Oop sequence_copy(VM *vm, Oop *args) {
+  Oop o = args[0];
+  uint32_t class_index = part_class(o);
+  if (class_index == 0) return primitive_fail(vm, FAIL_BAD_RECEIVER);
+  if (!is_integer(args[1]) || !is_integer(args[2])) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  bool pointers = class_index == CLASS_Array;
+  int64_t first = oop_to_integer(args[1]), last = oop_to_integer(args[2]), size = (int64_t)(pointers ? object_size(o) : object_element_count(o));
+  if (first < 1 || last > size || first > last + 1) return primitive_fail(vm, FAIL_BAD_INDEX);
+  size_t count = (size_t)(last - first + 1), words = count, from = (size_t)first - 1;
+  Format f = pointers ? FORMAT_INDEXABLE : format_for_count(format_base(object_format(o)), count, &words);
+  Oop copy = heap_allocate(vm->heap, class_index, f, words);
+  if (copy == OOP_NONE) return primitive_needs_collection(vm);
+  if (!pointers) {
+    size_t element = format_element_size(f);
+    if (count > 0) memcpy(object_bytes(copy), object_bytes(o) + element * from, element * count);
+  } else if (heap_is_young(vm->heap, copy)) {
+    memcpy(object_slots(copy), object_slots(o) + from, count * sizeof(Oop));
+  } else {
+    for (size_t i = 0; i < count; i++) heap_store(vm->heap, copy, i, object_slots(o)[from + i]);
+  }
+  return copy;
+}
+
 // --- classes
 
 static bool is_behavior(VM *vm, Oop o) {
@@ -397,6 +431,7 @@ void object_primitives_register(VM *vm) {
       {"objectIsImmutable", 0, object_is_immutable_, NULL, false},
       {"objectSetImmutable", 1, object_set_immutable, NULL, false},
       {"objectReplace", 4, object_replace, NULL, false},
+      {"sequenceCopy", 2, sequence_copy, NULL, false},
       {"objectsBecome", 1, objects_become, NULL, true},
       {"objectsBecomeForward", 1, objects_become_forward, NULL, true},
       {"objectChangeClassTo", 1, object_change_class, NULL, false},

@@ -90,7 +90,12 @@ static Oop string_index_of(VM *vm, Oop *args) {
   if (!is_string(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   if (!is_character(args[1]) || !search_start(args[2], &start)) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
   uint32_t c = oop_to_character(args[1]);
-  for (size_t i = start; i < length_of(args[0]); i++)
+  size_t n = length_of(args[0]);
+  if (!is_wide(args[0])) {
+    const uint8_t *bytes = object_bytes(args[0]), *hit = c > 255 || start >= n ? NULL : memchr(bytes + start, (int)c, n - start);
+    return oop_from_integer(hit == NULL ? 0 : hit - bytes + 1);
+  }
+  for (size_t i = start; i < n; i++)
     if (string_code_point(args[0], i) == c) return oop_from_integer((int64_t)i + 1);
   return oop_from_integer(0);
 }
@@ -115,6 +120,31 @@ static Oop string_find(VM *vm, Oop *args) {
     if (matches_at(args[0], args[1], i)) return oop_from_integer((int64_t)i + 1);
   return oop_from_integer(0);
 }
+
+static Oop string_begins_with(VM *vm, Oop *args) {
+  if (!is_string(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
+  if (!is_string(args[1])) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  return oop_from_boolean(length_of(args[1]) <= length_of(args[0]) && matches_at(args[0], args[1], 0));
+}
+
+static bool contains(Oop string, uint32_t c) {
+  for (size_t i = 0; i < length_of(string); i++)
+    if (string_code_point(string, i) == c) return true;
+  return false;
+}
+
+// The index of the first character from a start on that is in the second string, or is not; else one behind the end.
+static Oop delimiter(VM *vm, Oop *args, bool wanted) {
+  size_t i, n;
+  if (!is_string(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
+  if (!is_string(args[1]) || !search_start(args[2], &i)) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  for (n = length_of(args[0]); i < n; i++)
+    if (contains(args[1], string_code_point(args[0], i)) == wanted) return oop_from_integer((int64_t)i + 1);
+  return oop_from_integer((int64_t)n + 1);
+}
+
+static Oop string_find_delimiter(VM *vm, Oop *args) { return delimiter(vm, args, true); }
+static Oop string_skip_delimiters(VM *vm, Oop *args) { return delimiter(vm, args, false); }
 
 // --- converting
 
@@ -158,10 +188,22 @@ static uint32_t lower(VM *vm, uint32_t c) {
   return (uint32_t)towlower_l((wint_t)c, (locale_t)vm->locale);
 }
 
-static Oop mapped(VM *vm, Oop *args, Mapping *map) {
+static bool is_ascii(const uint8_t *bytes, size_t n) {
+  uint8_t all = 0;
+  for (size_t i = 0; i < n; i++) all |= bytes[i];
+  return all < 128;
+}
+
+static inline __attribute__((always_inline)) Oop mapped(VM *vm, Oop *args, Mapping *map) {
   if (!is_string(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   size_t n = length_of(args[0]);
   bool wide = false;
+  if (!is_wide(args[0]) && is_ascii(object_bytes(args[0]), n)) {
+    Oop result = new_string(vm, n, false);
+    if (result == OOP_NONE) return primitive_needs_collection(vm);
+    for (size_t i = 0; i < n; i++) object_bytes(result)[i] = (uint8_t)map(vm, object_bytes(args[0])[i]);
+    return result;
+  }
   for (size_t i = 0; i < n; i++) wide |= map(vm, string_code_point(args[0], i)) > 255;
   Oop result = new_string(vm, n, wide);
   if (result == OOP_NONE) return primitive_needs_collection(vm);
@@ -257,6 +299,9 @@ void string_primitives_register(VM *vm) {
       {"stringCompare", 1, string_compare, NULL, false},
       {"stringIndexOf", 2, string_index_of, NULL, false},
       {"stringFind", 2, string_find, NULL, false},
+      {"stringBeginsWith", 1, string_begins_with, NULL, false},
+      {"stringFindDelimiter", 2, string_find_delimiter, NULL, false},
+      {"stringSkipDelimiters", 2, string_skip_delimiters, NULL, false},
       {"stringAsUtf8", 0, string_as_utf8, NULL, false},
       {"stringAsSymbol", 0, string_as_symbol, NULL, false},
       {"stringAsUppercase", 0, string_as_uppercase, NULL, false},
