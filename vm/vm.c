@@ -126,6 +126,7 @@ void vm_free(VM *vm) {
   free(vm->global_cache);
   free(vm->class_table);
   free(vm->primitives);
+  free(vm->primitives_by_name);
   free(vm->linked);
   free(vm);
 }

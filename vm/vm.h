@@ -80,7 +80,8 @@ struct VM {
   Oop timer_count;
   Oop character_symbols;    // Array of the 256 one-character symbols, or nil
   const PrimitiveEntry **primitives;
-  uint32_t primitive_count;
+  int16_t *primitives_by_name;  // a hash table of their indexes; -1: free
+  uint32_t primitive_count, primitive_places;
   GlobalCacheEntry *global_cache;
   _Atomic uint32_t attention;  // bits that ask the owner to look up at the next safepoint
   Scheduler *scheduler;
