@@ -5,12 +5,13 @@
 // arguments; what is above the receiver is the callee's, so nothing that lives longer may lie there.
 //
 // Where an expression's value goes is always named by its reader: value_to(node, register). `operand` answers the register of
-// a variable itself instead of a copy, unless something evaluated before it is used assigns to that variable.
+// a variable itself instead of a copy, unless something evaluated before it is used assigns to that variable. The numbers that
+// arithmetic in a loop takes from the literal frame are loaded once, before the outermost loop.
 #include "compiler/syntax.h"
 #include "vm/opcodes.h"
 #include <string.h>
 
-enum { MAX_REGISTERS = 250, BLOCK_HOME = 1, BLOCK_RECEIVER = 2 };
+enum { MAX_REGISTERS = 250, BLOCK_HOME = 1, BLOCK_RECEIVER = 2, MAX_CONSTANTS = 16 };
 
 typedef struct {
   uint32_t *at;
@@ -27,6 +28,11 @@ struct Generator {
   int next;         // first free register
   uint32_t *literal_words;  // instructions whose Bx is the index of a literal
   size_t literal_word_count;
+  struct {
+    Literal literal;
+    int r;
+  } constants[MAX_CONSTANTS];  // those in registers, inside a loop
+  int constant_count;
 };
 
 static void value_to(Generator *g, Node *n, int target);
@@ -273,8 +279,16 @@ static bool assigned_by(const Node *n, Node **later, size_t count) {
   return false;
 }
 
+// The register of a literal that is kept in one, or -1.
+static int constant_register(const Generator *g, const Literal *literal) {
+  for (int i = 0; i < g->constant_count; i++)
+    if (same_literal(&g->constants[i].literal, literal)) return g->constants[i].r;
+  return -1;
+}
+
 // The register that holds n's value until the operands `later` have been evaluated.
 static int operand(Generator *g, Node *n, Node **later, size_t later_count) {
+  if (n->kind == NODE_LITERAL && constant_register(g, &n->literal) >= 0) return constant_register(g, &n->literal);
   const Node *read = n->kind == NODE_ASSIGN ? n->target : n;
   int r = register_of(g, read);
   if (r >= 0 && !assigned_by(read, later, later_count)) {
@@ -371,6 +385,21 @@ static int comparison_of(const Node *n) {
   for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++)
     if (text_is(n->name, comparisons[i].selector)) return (int)i;
   return -1;
+}
+
+static const struct {
+  const char *selector;
+  int op;
+} arithmetic[] = {{"+", OP_ADD},         {"-", OP_SUBTRACT},      {"*", OP_MULTIPLY},     {"/", OP_DIVIDE},          {"//", OP_FLOOR_DIVIDE},
+                  {"\\\\", OP_MODULO},   {"bitAnd:", OP_BIT_AND}, {"bitOr:", OP_BIT_OR},  {"bitXor:", OP_BIT_XOR},   {"bitShift:", OP_BIT_SHIFT},
+                  {"<", OP_LESS},        {"<=", OP_LESS_EQUAL},   {">", OP_GREATER},      {">=", OP_GREATER_EQUAL},  {"=", OP_EQUAL},
+                  {"~=", OP_NOT_EQUAL},  {"==", OP_IDENTICAL},    {"~~", OP_NOT_IDENTICAL}},
+  unary[] = {{"size", OP_SIZE}, {"class", OP_CLASS}, {"isNil", OP_IS_NIL}, {"notNil", OP_NOT_NIL}, {"not", OP_NOT}};
+
+static bool is_arithmetic(const Node *n) {
+  for (size_t i = 0; i < sizeof arithmetic / sizeof *arithmetic; i++)
+    if (is_plain_send(n) && text_is(n->name, arithmetic[i].selector)) return true;
+  return false;
 }
 
 static bool small_constant(const Node *n, int *value) {
@@ -510,15 +539,41 @@ static void inline_if_nil(Generator *g, Node *n, int target) {
   g->next = mark;
 }
 
+static void keep_constant(Generator *g, Node *n) {
+  if (n->kind != NODE_LITERAL || g->constant_count == MAX_CONSTANTS || constant_register(g, &n->literal) >= 0) return;
+  int small;
+  if (n->literal.kind != LITERAL_FLOAT && (n->literal.kind != LITERAL_INTEGER || small_constant(n, &small))) return;
+  int r = temporary(g);
+  load_literal(g, n->literal, r);
+  g->constants[g->constant_count].literal = n->literal;
+  g->constants[g->constant_count++].r = r;
+}
+
+// Loads the numbers that arithmetic in n, part of a loop, uses. They stay in registers until the loop's end.
+static void keep_constants(Generator *g, Node *n) {
+  if (n == NULL || (n->kind == NODE_BLOCK && n->function != NULL)) return;
+  if (n->kind == NODE_SEND && n->item_count == 1 && n->receiver != NULL && is_arithmetic(n)) {  // no receiver: a cascade's part
+    keep_constant(g, n->receiver);
+    keep_constant(g, n->items[0]);
+  }
+  keep_constants(g, n->receiver);
+  keep_constants(g, n->value);
+  for (size_t i = 0; i < n->item_count; i++) keep_constants(g, n->items[i]);
+}
+
 static void inline_while(Generator *g, Node *n, int target) {
   bool sense = n->name.bytes[5] == 'T';
+  int mark = g->next, constants = g->constant_count;
   Jumps test = {0}, again = {0};
+  keep_constants(g, n);
   if (n->item_count > 0) jump_out(g, &test);
   uint32_t start = here(g);
   for (size_t i = 0; i < n->item_count; i++) inline_block(g, n->items[i], 0, -1);
   land(g, &test);
   block_condition(g, n->receiver, sense, &again);
   land_at(g, &again, start);
+  g->constant_count = constants;
+  g->next = mark;
   if (target >= 0) emit(g, OP_LOAD_NIL, target, 0, 0);
 }
 
@@ -530,7 +585,8 @@ static void inline_repeat(Generator *g, Node *n) {
 
 // Counts register i up (or down) to limit, running the body each time.
 static void counted_loop(Generator *g, int i, int limit, int step, Node *body, size_t position) {
-  int test = step > 0 ? OP_TEST_LESS_EQUAL : OP_TEST_GREATER_EQUAL, t = temporary(g);
+  int test = step > 0 ? OP_TEST_LESS_EQUAL : OP_TEST_GREATER_EQUAL, t = temporary(g), constants = g->constant_count;
+  keep_constants(g, body);
   Jumps end = {0};
   g->position = position;
   emit(g, test, t, i, limit);
@@ -545,6 +601,7 @@ static void counted_loop(Generator *g, int i, int limit, int step, Node *body, s
   emit(g, test + 1, t, i, limit);
   patch(g, emit_wide(g, OP_JUMP_TRUE, t, 0), start);
   land(g, &end);
+  g->constant_count = constants;
 }
 
 static void inline_to_do(Generator *g, Node *n, int target) {
@@ -585,15 +642,6 @@ static void inlined_send(Generator *g, Node *n, int target) {
 }
 
 // --- sends
-
-static const struct {
-  const char *selector;
-  int op;
-} arithmetic[] = {{"+", OP_ADD},         {"-", OP_SUBTRACT},      {"*", OP_MULTIPLY},     {"/", OP_DIVIDE},          {"//", OP_FLOOR_DIVIDE},
-                  {"\\\\", OP_MODULO},   {"bitAnd:", OP_BIT_AND}, {"bitOr:", OP_BIT_OR},  {"bitXor:", OP_BIT_XOR},   {"bitShift:", OP_BIT_SHIFT},
-                  {"<", OP_LESS},        {"<=", OP_LESS_EQUAL},   {">", OP_GREATER},      {">=", OP_GREATER_EQUAL},  {"=", OP_EQUAL},
-                  {"~=", OP_NOT_EQUAL},  {"==", OP_IDENTICAL},    {"~~", OP_NOT_IDENTICAL}},
-  unary[] = {{"size", OP_SIZE}, {"class", OP_CLASS}, {"isNil", OP_IS_NIL}, {"notNil", OP_NOT_NIL}, {"not", OP_NOT}};
 
 // The instruction with a small Integer as its second operand; -1: there is none.
 static int with_constant(int op) {
