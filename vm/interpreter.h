@@ -48,9 +48,9 @@ extern Instruction *const instruction_table[256];
 #endif
 
 // The operands of the instruction before ip; of a word: OPERAND_A and its like.
-#define A (((const uint8_t *)ip)[-3])
-#define B (((const uint8_t *)ip)[-2])
-#define C (((const uint8_t *)ip)[-1])
+#define A ((size_t)((const uint8_t *)ip)[-3])
+#define B ((size_t)((const uint8_t *)ip)[-2])
+#define C ((size_t)((const uint8_t *)ip)[-1])
 #define SIGNED_C (((const int8_t *)ip)[-1])
 #define BX OPERAND_BX(ip[-1])
 #define SIGNED_BX OPERAND_SIGNED_BX(ip[-1])

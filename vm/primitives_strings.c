@@ -128,9 +128,22 @@ static Oop string_begins_with(VM *vm, Oop *args) {
 }
 
 static bool contains(Oop string, uint32_t c) {
-  for (size_t i = 0; i < length_of(string); i++)
+  size_t n = length_of(string);
+  if (!is_wide(string)) return c < 256 && n > 0 && memchr(object_bytes(string), (int)c, n) != NULL;
+  for (size_t i = 0; i < n; i++)
     if (string_code_point(string, i) == c) return true;
   return false;
+}
+
+// Where delimiter()'s search ends in a text of bytes.
+static size_t scan_bytes(Oop text, Oop set, size_t i, bool wanted) {
+  bool in_set[256] = {false};
+  for (size_t j = 0; j < length_of(set); j++)
+    if (string_code_point(set, j) < 256) in_set[string_code_point(set, j)] = true;
+  const uint8_t *bytes = object_bytes(text);
+  size_t n = length_of(text);
+  while (i < n && in_set[bytes[i]] != wanted) i++;
+  return i;
 }
 
 // The index of the first character from a start on that is in the second string, or is not; else one behind the end.
@@ -138,9 +151,11 @@ static Oop delimiter(VM *vm, Oop *args, bool wanted) {
   size_t i, n;
   if (!is_string(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   if (!is_string(args[1]) || !search_start(args[2], &i)) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
-  for (n = length_of(args[0]); i < n; i++)
-    if (contains(args[1], string_code_point(args[0], i)) == wanted) return oop_from_integer((int64_t)i + 1);
-  return oop_from_integer((int64_t)n + 1);
+  n = length_of(args[0]);
+  if (i >= n) return oop_from_integer((int64_t)n + 1);
+  if (!is_wide(args[0])) return oop_from_integer((int64_t)scan_bytes(args[0], args[1], i, wanted) + 1);
+  while (i < n && contains(args[1], string_code_point(args[0], i)) != wanted) i++;
+  return oop_from_integer((int64_t)i + 1);
 }
 
 static Oop string_find_delimiter(VM *vm, Oop *args) { return delimiter(vm, args, true); }
