@@ -64,6 +64,7 @@ $(OUT)/%.o: %.c Makefile
 
 bench: $(OUT)/baton
 	tests/bench/run $(OUT)/baton
+	tests/bench/system/run $(OUT)/baton
 
 lint:
 	tools/layers

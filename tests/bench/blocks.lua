@@ -25,10 +25,10 @@ local function each(t, f) for i = 1, #t do f(t[i]) end end
 local function main()
   local numbers, sum = {}, 0
   for i = 1, 1000 do numbers[#numbers + 1] = i end
-  for i = 1, 2000 do
+  for i = 1, 4000 do
     local even = filter(map(numbers, function(x) return x * 3 + i end), function(x) return x % 2 == 0 end)
     sum = sum + fold(even, 0, function(a, x) return a + x end)
-    sum = sum + detect(numbers, function(x) return x * 2 > i end, function() return 0 end)
+    sum = sum + detect(numbers, function(x) return x * 4 > i end, function() return 0 end)
     each(even, function(x) sum = sum - 1 end)
   end
   return sum

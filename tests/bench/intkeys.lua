@@ -3,7 +3,7 @@ local t, sum = {}, 0
 local function fill() for i = 1, 200000 do t[i * 7] = i end end
 
 local function look_up()
-  for _ = 1, 12 do
+  for _ = 1, 24 do
     for i = 1, 200000 do sum = sum + t[i * 7] end
   end
   for i = 1, 1400000 do if t[i] == nil then sum = sum + 1 end end
@@ -11,7 +11,7 @@ end
 
 local function count()
   local counts, seed = {}, 1
-  for _ = 1, 4000000 do
+  for _ = 1, 8000000 do
     seed = (seed * 1309 + 13849) & 65535
     local key = seed % 5000
     counts[key] = (counts[key] or 0) + 1

@@ -6,7 +6,7 @@ class IntKeys:
 
     def look_up(self):
         table = self.table
-        for _ in range(12):
+        for _ in range(24):
             for i in range(1, 200001):
                 self.sum += table[i * 7]
         for i in range(1, 1400001):
@@ -15,7 +15,7 @@ class IntKeys:
 
     def count(self):
         counts, seed = {}, 1
-        for _ in range(4000000):
+        for _ in range(8000000):
             seed = (seed * 1309 + 13849) & 65535
             key = seed % 5000
             counts[key] = counts.get(key, 0) + 1

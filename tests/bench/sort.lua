@@ -1,7 +1,7 @@
 local function numbers(n)
   local seed, t = 42, {}
   for i = 1, n do
-    seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
+    seed = (seed * 69069 + 12345) & 0x7FFFFFFF
     t[i] = seed
   end
   return t

@@ -4,7 +4,7 @@ import functools
 def numbers(n):
     seed, t = 42, []
     for _ in range(n):
-        seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
+        seed = (seed * 69069 + 12345) & 0x7FFFFFFF
         t.append(seed)
     return t
 
