@@ -84,6 +84,16 @@ void note_undeclared(Compiler *c, Text name) {
   r->undeclared[r->undeclared_count++] = name;
 }
 
+// Names are looked up after all has been parsed; people read from top to bottom.
+static void sort_errors(Compilation *r) {
+  for (size_t i = 1; i < r->error_count; i++) {
+    CompileError e = r->errors[i];
+    size_t j = i;
+    for (; j > 0 && (r->errors[j - 1].line > e.line || (r->errors[j - 1].line == e.line && r->errors[j - 1].column > e.column)); j--) r->errors[j] = r->errors[j - 1];
+    r->errors[j] = e;
+  }
+}
+
 Compilation *compile(const CompileRequest *request) {
   Compiler *c = calloc(1, sizeof *c);
   Compilation *r = calloc(1, sizeof *r);
@@ -97,6 +107,7 @@ Compilation *compile(const CompileRequest *request) {
   Function *method = c->body->scope != NULL && r->error_count < (size_t)c->max_errors && c->selector.length > 0 ? analyse(c) : NULL;
   if (method != NULL && r->error_count == 0) r->code = generate(c, method);
   if (r->error_count > 0) r->code = NULL;
+  sort_errors(r);
   r->arena = c;
   return r;
 }
