@@ -554,13 +554,20 @@ static bool pattern(Compiler *c) {
   return true;
 }
 
+// The first line of a script may name its interpreter, behind a byte order mark if an editor put one there.
+static void skip_interpreter_line(Compiler *c) {
+  const Text s = c->request->source;
+  size_t p = s.length >= 3 && memcmp(s.bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+  if (s.length < p + 2 || s.bytes[p] != '#' || s.bytes[p + 1] != '!') return;
+  while (p < s.length && s.bytes[p] != '\n' && s.bytes[p] != '\r') p++;
+  c->lexer.position = p;
+}
+
 void parse(Compiler *c) {
   c->body = new_node(c, NODE_BLOCK, 0);
   c->method_scope = c->body->scope = push_scope(c);
   if (c->request->mode == COMPILE_DOIT) {
-    const Text s = c->request->source;
-    if (s.length > 1 && s.bytes[0] == '#' && s.bytes[1] == '!')
-      while (c->lexer.position < s.length && s.bytes[c->lexer.position] != '\n') c->lexer.position++;
+    skip_interpreter_line(c);
     advance(c);
     c->selector = (Text){"doIt", 4};
     temporaries(c);

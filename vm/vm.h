@@ -135,6 +135,7 @@ void symbol_each(VM *vm, void (*visit)(void *context, Oop *symbol), void *contex
 int symbol_argument_count(Oop symbol);                       // as a selector: colons, or 1 for a binary one
 Oop string_from_utf8(VM *vm, const char *utf8, size_t length);      // a new String or WideString; OOP_NONE: needs collection
 Oop string_from_utf8_old(VM *vm, const char *utf8, size_t length);  // the same in old space
+size_t utf8_valid_length(const char *text, size_t length);          // how many bytes of the text are UTF-8, up to the first that is not
 // A string's text as UTF-8 in malloced memory, NUL-terminated; NULL if o is no string.
 char *string_to_utf8(Oop o, size_t *length);
 bool is_string(Oop o);                               // a String, WideString, Symbol or WideSymbol
