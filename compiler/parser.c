@@ -65,7 +65,31 @@ static Node *new_node(Compiler *c, NodeKind kind, size_t position) {
   return n;
 }
 
+// Gives up: the rest of the text is not looked at.
+static void too_deep(Compiler *c, size_t position) {
+  compiler_error(c, position, NULL, NULL, "this is nested too deeply");
+  c->gave_up = true;
+  c->lexer.position = c->request->source.length;
+  c->token = lexer_next(&c->lexer);
+}
+
+static bool enter(Compiler *c) {
+  if (c->nesting < DEPTH_LIMIT) return c->nesting++, true;
+  too_deep(c, c->token.start);
+  return false;
+}
+
+static void leave(Compiler *c) { c->nesting--; }
+
+// Notes that one node is below the other; answers the lower one.
+static Node *below(Compiler *c, Node *n, Node *lower) {
+  if (n->depth <= lower->depth) n->depth = lower->depth + 1;
+  if (n->depth > DEPTH_LIMIT && !c->gave_up) too_deep(c, n->position);
+  return lower;
+}
+
 static void add_item(Compiler *c, Node *n, Node *item) {
+  below(c, n, item);
   n->items = arena_grow(&c->arena, n->items, n->item_count, sizeof *n->items);
   n->items[n->item_count++] = item;
 }
@@ -129,8 +153,10 @@ static bool array_element(Compiler *c, Literal *out) {
     case TOKEN_ASSIGN: *out = symbol_of((Text){c->request->source.bytes + start, c->token.end - start}); break;
     case TOKEN_LEFT_PAREN:
     case TOKEN_HASH_PAREN:
+      if (!enter(c)) return false;
       next_in_array(c);
       *out = array_literal(c, start);
+      leave(c);
       break;
     case TOKEN_LEFT_BRACKET:
     case TOKEN_HASH_BRACKET:
@@ -236,7 +262,7 @@ static Node *primary(Compiler *c) {
 
 static Node *send(Compiler *c, Node *receiver, Text selector, size_t position) {
   Node *n = new_node(c, NODE_SEND, position);
-  n->receiver = receiver;
+  if (receiver != NULL) n->receiver = below(c, n, receiver);
   n->name = selector;
   return n;
 }
@@ -303,7 +329,7 @@ static Node *cascade(Compiler *c, Node *first) {
     return first;
   }
   Node *n = new_node(c, NODE_CASCADE, first->position);
-  n->receiver = first->receiver;
+  n->receiver = below(c, n, first->receiver);
   first->receiver = NULL;
   add_item(c, n, first);
   while (at(c, TOKEN_SEMICOLON)) {
@@ -324,7 +350,7 @@ static bool declared(Compiler *c, Text name) {
   return c->request->lookup != NULL && c->request->lookup(c->request->lookup_context, name);
 }
 
-static Node *expression(Compiler *c) {
+static Node *assignment_or_cascade(Compiler *c) {
   if (at(c, TOKEN_IDENTIFIER)) {
     Lexer saved = c->lexer;
     Token name = c->token;
@@ -338,13 +364,20 @@ static Node *expression(Compiler *c) {
       target->name = name.text;
       Node *n = new_node(c, NODE_ASSIGN, name.start);
       n->target = target;
-      n->value = expression(c);
+      n->value = below(c, n, expression(c));
       return n;
     }
     c->lexer = saved;
   }
   Node *n = primary(c);
   return cascade(c, keyword_tail(c, binary_tail(c, unary_tail(c, n))));
+}
+
+static Node *expression(Compiler *c) {
+  if (!enter(c)) return nothing(c);
+  Node *n = assignment_or_cascade(c);
+  leave(c);
+  return n;
 }
 
 // --- statements, blocks
@@ -382,7 +415,7 @@ static void statements(Compiler *c, Node *body, TokenKind end) {
     if (at(c, TOKEN_CARET)) {
       Node *n = new_node(c, NODE_RETURN, c->token.start);
       advance(c);
-      n->value = expression(c);
+      n->value = below(c, n, expression(c));
       add_item(c, body, n);
     } else {
       add_item(c, body, expression(c));
