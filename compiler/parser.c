@@ -123,7 +123,7 @@ static Literal word_literal(Text text) {
 static Literal byte_array_literal(Compiler *c, size_t start) {
   char *bytes = NULL;
   size_t count = 0;
-  while (!at(c, TOKEN_RIGHT_BRACKET)) {
+  while (!at(c, TOKEN_RIGHT_BRACKET) && !at(c, TOKEN_END)) {
     if (!at(c, TOKEN_LITERAL) || c->token.literal.kind != LITERAL_INTEGER || c->token.literal.integer < 0 || c->token.literal.integer > 255) {
       unexpected(c, "a byte from 0 to 255 or ]");
       while (!at(c, TOKEN_END) && !at(c, TOKEN_RIGHT_BRACKET)) advance(c);
@@ -191,6 +191,16 @@ static Literal array_literal(Compiler *c, size_t start) {
   return array;
 }
 
+// Whether the current token is the sign of a number, perhaps with spaces between, as Pharo has it. Then the lexer stands before the digits.
+static bool digits_follow(Compiler *c) {
+  const Text s = c->request->source;
+  size_t p = c->token.end;
+  while (p < s.length && (s.bytes[p] == ' ' || s.bytes[p] == '\t')) p++;
+  if (!lexer_digit_at(&c->lexer, p)) return false;
+  c->lexer.position = p - 1;
+  return true;
+}
+
 // A literal that starts at the current token. False: none does.
 static bool literal(Compiler *c, Literal *out) {
   size_t start = c->token.start;
@@ -201,9 +211,9 @@ static bool literal(Compiler *c, Literal *out) {
   } else if (at(c, TOKEN_HASH_BRACKET)) {
     next_in_array(c);
     *out = byte_array_literal(c, start);
-  } else if (at(c, TOKEN_BINARY) && c->token.text.bytes[0] == '-' && c->token.text.length == 1 && lexer_digit_at(&c->lexer, c->token.end)) {
-    c->lexer.position = start;
+  } else if (at_binary(c, "-") && digits_follow(c)) {
     c->token = lexer_number(&c->lexer, true);
+    c->token.start = start;
     if (!at(c, TOKEN_LITERAL)) return false;
     *out = c->token.literal;
   } else {
