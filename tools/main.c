@@ -190,10 +190,11 @@ int main(int argc, char **argv) {
   vm->argument_count = argc - used;
   launch_register(vm, &o.launch);
   snapshot_register(vm);
-  signal(SIGPIPE, SIG_IGN);
+  signal(SIGPIPE, SIG_IGN);  // writing answers an error
+  signal(SIGXFSZ, SIG_IGN);
   if (!start_image(vm, &o)) return EXIT_USAGE;
   running = vm;
-  signal(SIGINT, on_interrupt);
+  sigaction(SIGINT, &(struct sigaction){.sa_handler = on_interrupt}, NULL);  // without SA_RESTART: a read of a terminal ends
   // an image that was saved by a running program goes on with it; others start afresh
   bool resumes = vm->main_process != OOP_NIL && strcmp(o.launch.kind, "resume") == 0;
   if (!resumes && !vm_spawn_main(vm, vm->smalltalk, vm->selectors[SELECTOR_START_UP])) return fail("the image does not understand startUp", NULL);

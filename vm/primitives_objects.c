@@ -117,9 +117,21 @@ static Oop object_inst_var_at(VM *vm, Oop *args) {
   return slot_index(vm, args[0], args[1], &i) ? object_slots(args[0])[i] : primitive_fail(vm, FAIL_BAD_INDEX);
 }
 
+// What only the VM and the compiler make: an empty one of these could not be run.
+static bool is_made_by_vm(uint32_t index) {
+  return index == CLASS_BlockClosure || index == CLASS_CompiledMethod || index == CLASS_CompiledBlock || index == CLASS_Context || index == CLASS_Process;
+}
+
+// Slots that the VM reads unchecked are not for reflection.
+static bool may_set_slot(VM *vm, Oop o, size_t i) {
+  if (is_behavior(vm, o)) return i >= SLOT_OF(Metaclass, thisClass);
+  return !is_made_by_vm(class_index_of(o));
+}
+
 static Oop object_inst_var_at_put(VM *vm, Oop *args) {
   size_t i;
   if (!slot_index(vm, args[0], args[1], &i)) return primitive_fail(vm, FAIL_BAD_INDEX);
+  if (!may_set_slot(vm, args[0], i)) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   if (object_is_immutable(args[0])) return primitive_fail(vm, FAIL_IMMUTABLE);
   heap_store(vm->heap, args[0], i, args[2]);
   return args[2];
@@ -309,11 +321,6 @@ static Oop new_instance(VM *vm, Oop class, size_t count) {
   if (f >= FORMAT_WORDS64) f = format_for_count(f, count, &words);
   else words += count;
   return result_or_collection(vm, heap_allocate(vm->heap, (uint32_t)oop_to_integer(AS(Class, class)->index), f, words));
-}
-
-// What only the VM and the compiler make: an empty one of these could not be run.
-static bool is_made_by_vm(uint32_t index) {
-  return index == CLASS_BlockClosure || index == CLASS_CompiledMethod || index == CLASS_CompiledBlock || index == CLASS_Context || index == CLASS_Process;
 }
 
 static bool makes_instances(VM *vm, Oop class) {

@@ -6,6 +6,7 @@
 
 #include "vm/heap.h"
 #include "vm/layouts.h"
+#include <errno.h>
 
 #define BATON_VERSION "0.1"
 
@@ -100,6 +101,7 @@ struct VM {
   void *locale;            // a locale_t with UTF-8, for the case of letters
   char *unread;            // input that waits for memory (malloced), or NULL
   size_t unread_length;
+  int os_error;            // errno of the last primitive that failed with osError
   void *image_services;  // what the image layer hangs here for its primitives
 };
 
@@ -108,6 +110,11 @@ enum { ATTENTION_INTERRUPT = 1, ATTENTION_TIMER = 2, ATTENTION_PREEMPT = 4, ATTE
 static inline Oop primitive_fail(VM *vm, FailureReason reason) {
   vm->failure = reason;
   return OOP_NONE;
+}
+// After a system call: errno says why.
+static inline Oop primitive_fail_os(VM *vm) {
+  vm->os_error = errno;
+  return primitive_fail(vm, FAIL_OS_ERROR);
 }
 // When heap_allocate answered OOP_NONE.
 static inline Oop primitive_needs_collection(VM *vm) {
