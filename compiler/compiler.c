@@ -14,8 +14,19 @@ static void find_lines(Compiler *c) {
   for (size_t i = 0; i < s.length; i++) count += s.bytes[i] == '\n' || (s.bytes[i] == '\r' && (i + 1 == s.length || s.bytes[i + 1] != '\n'));
   c->line_starts = arena_allocate(&c->arena, count * sizeof *c->line_starts);
   c->line_count = 1;
+  c->is_ascii = true;
+  for (size_t i = 0; i < s.length; i++) c->is_ascii &= (unsigned char)s.bytes[i] < 128;
   for (size_t i = 0; i < s.length; i++)
     if (s.bytes[i] == '\n' || (s.bytes[i] == '\r' && (i + 1 == s.length || s.bytes[i + 1] != '\n'))) c->line_starts[c->line_count++] = i + 1;
+}
+
+// From 1, in code points. A line may be as long as the text, so what needs no counting is not counted.
+static uint32_t column_of(const Compiler *c, size_t line_start, size_t offset) {
+  if (offset > c->request->source.length) offset = c->request->source.length;
+  if (c->is_ascii) return (uint32_t)(offset - line_start) + 1;
+  uint32_t n = 1;
+  for (size_t i = line_start; i < offset; i++) n += ((unsigned char)c->request->source.bytes[i] & 0xC0) != 0x80;
+  return n;
 }
 
 void compiler_locate(const Compiler *c, size_t offset, uint32_t *line, uint32_t *column) {
@@ -25,10 +36,8 @@ void compiler_locate(const Compiler *c, size_t offset, uint32_t *line, uint32_t 
     if (c->line_starts[middle] <= offset) low = middle;
     else high = middle;
   }
-  uint32_t n = low == 0 && c->request->first_column > 0 ? c->request->first_column : 1;
-  for (size_t i = c->line_starts[low]; i < offset && i < c->request->source.length; i++) n += ((unsigned char)c->request->source.bytes[i] & 0xC0) != 0x80;
   *line = (c->request->first_line == 0 ? 1 : c->request->first_line) + (uint32_t)low;
-  *column = n;
+  *column = column_of(c, c->line_starts[low], offset) + (low == 0 && c->request->first_column > 0 ? c->request->first_column - 1 : 0);
 }
 
 void compiler_error(Compiler *c, size_t offset, const char *found, const char *expected, const char *message, ...) {
@@ -84,6 +93,16 @@ void note_undeclared(Compiler *c, Text name) {
   r->undeclared[r->undeclared_count++] = name;
 }
 
+// Names are looked up after all has been parsed; people read from top to bottom.
+static void sort_errors(Compilation *r) {
+  for (size_t i = 1; i < r->error_count; i++) {
+    CompileError e = r->errors[i];
+    size_t j = i;
+    for (; j > 0 && (r->errors[j - 1].line > e.line || (r->errors[j - 1].line == e.line && r->errors[j - 1].column > e.column)); j--) r->errors[j] = r->errors[j - 1];
+    r->errors[j] = e;
+  }
+}
+
 Compilation *compile(const CompileRequest *request) {
   Compiler *c = calloc(1, sizeof *c);
   Compilation *r = calloc(1, sizeof *r);
@@ -94,9 +113,10 @@ Compilation *compile(const CompileRequest *request) {
   c->lexer = (Lexer){.arena = &c->arena, .source = request->source, .underscore_assigns = request->mode == COMPILE_CUIS_CHUNK};
   find_lines(c);
   parse(c);
-  Function *method = c->body->scope != NULL && r->error_count < (size_t)c->max_errors && c->selector.length > 0 ? analyse(c) : NULL;
+  Function *method = c->body->scope != NULL && !c->gave_up && c->selector.length > 0 ? analyse(c) : NULL;
   if (method != NULL && r->error_count == 0) r->code = generate(c, method);
   if (r->error_count > 0) r->code = NULL;
+  sort_errors(r);
   r->arena = c;
   return r;
 }

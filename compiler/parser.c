@@ -65,7 +65,31 @@ static Node *new_node(Compiler *c, NodeKind kind, size_t position) {
   return n;
 }
 
+// Gives up: the rest of the text is not looked at.
+static void too_deep(Compiler *c, size_t position) {
+  compiler_error(c, position, NULL, NULL, "this is nested too deeply");
+  c->gave_up = true;
+  c->lexer.position = c->request->source.length;
+  c->token = lexer_next(&c->lexer);
+}
+
+static bool enter(Compiler *c) {
+  if (c->nesting < DEPTH_LIMIT) return c->nesting++, true;
+  too_deep(c, c->token.start);
+  return false;
+}
+
+static void leave(Compiler *c) { c->nesting--; }
+
+// Notes that one node is below the other; answers the lower one.
+static Node *below(Compiler *c, Node *n, Node *lower) {
+  if (n->depth <= lower->depth) n->depth = lower->depth + 1;
+  if (n->depth > DEPTH_LIMIT && !c->gave_up) too_deep(c, n->position);
+  return lower;
+}
+
 static void add_item(Compiler *c, Node *n, Node *item) {
+  below(c, n, item);
   n->items = arena_grow(&c->arena, n->items, n->item_count, sizeof *n->items);
   n->items[n->item_count++] = item;
 }
@@ -99,7 +123,7 @@ static Literal word_literal(Text text) {
 static Literal byte_array_literal(Compiler *c, size_t start) {
   char *bytes = NULL;
   size_t count = 0;
-  while (!at(c, TOKEN_RIGHT_BRACKET)) {
+  while (!at(c, TOKEN_RIGHT_BRACKET) && !at(c, TOKEN_END)) {
     if (!at(c, TOKEN_LITERAL) || c->token.literal.kind != LITERAL_INTEGER || c->token.literal.integer < 0 || c->token.literal.integer > 255) {
       unexpected(c, "a byte from 0 to 255 or ]");
       while (!at(c, TOKEN_END) && !at(c, TOKEN_RIGHT_BRACKET)) advance(c);
@@ -129,8 +153,10 @@ static bool array_element(Compiler *c, Literal *out) {
     case TOKEN_ASSIGN: *out = symbol_of((Text){c->request->source.bytes + start, c->token.end - start}); break;
     case TOKEN_LEFT_PAREN:
     case TOKEN_HASH_PAREN:
+      if (!enter(c)) return false;
       next_in_array(c);
       *out = array_literal(c, start);
+      leave(c);
       break;
     case TOKEN_LEFT_BRACKET:
     case TOKEN_HASH_BRACKET:
@@ -165,6 +191,16 @@ static Literal array_literal(Compiler *c, size_t start) {
   return array;
 }
 
+// Whether the current token is the sign of a number, perhaps with spaces between, as Pharo has it. Then the lexer stands before the digits.
+static bool digits_follow(Compiler *c) {
+  const Text s = c->request->source;
+  size_t p = c->token.end;
+  while (p < s.length && (s.bytes[p] == ' ' || s.bytes[p] == '\t')) p++;
+  if (!lexer_digit_at(&c->lexer, p)) return false;
+  c->lexer.position = p - 1;
+  return true;
+}
+
 // A literal that starts at the current token. False: none does.
 static bool literal(Compiler *c, Literal *out) {
   size_t start = c->token.start;
@@ -175,9 +211,9 @@ static bool literal(Compiler *c, Literal *out) {
   } else if (at(c, TOKEN_HASH_BRACKET)) {
     next_in_array(c);
     *out = byte_array_literal(c, start);
-  } else if (at(c, TOKEN_BINARY) && c->token.text.bytes[0] == '-' && c->token.text.length == 1 && lexer_digit_at(&c->lexer, c->token.end)) {
-    c->lexer.position = start;
+  } else if (at_binary(c, "-") && digits_follow(c)) {
     c->token = lexer_number(&c->lexer, true);
+    c->token.start = start;
     if (!at(c, TOKEN_LITERAL)) return false;
     *out = c->token.literal;
   } else {
@@ -236,7 +272,7 @@ static Node *primary(Compiler *c) {
 
 static Node *send(Compiler *c, Node *receiver, Text selector, size_t position) {
   Node *n = new_node(c, NODE_SEND, position);
-  n->receiver = receiver;
+  if (receiver != NULL) n->receiver = below(c, n, receiver);
   n->name = selector;
   return n;
 }
@@ -303,7 +339,7 @@ static Node *cascade(Compiler *c, Node *first) {
     return first;
   }
   Node *n = new_node(c, NODE_CASCADE, first->position);
-  n->receiver = first->receiver;
+  n->receiver = below(c, n, first->receiver);
   first->receiver = NULL;
   add_item(c, n, first);
   while (at(c, TOKEN_SEMICOLON)) {
@@ -324,7 +360,7 @@ static bool declared(Compiler *c, Text name) {
   return c->request->lookup != NULL && c->request->lookup(c->request->lookup_context, name);
 }
 
-static Node *expression(Compiler *c) {
+static Node *assignment_or_cascade(Compiler *c) {
   if (at(c, TOKEN_IDENTIFIER)) {
     Lexer saved = c->lexer;
     Token name = c->token;
@@ -338,13 +374,20 @@ static Node *expression(Compiler *c) {
       target->name = name.text;
       Node *n = new_node(c, NODE_ASSIGN, name.start);
       n->target = target;
-      n->value = expression(c);
+      n->value = below(c, n, expression(c));
       return n;
     }
     c->lexer = saved;
   }
   Node *n = primary(c);
   return cascade(c, keyword_tail(c, binary_tail(c, unary_tail(c, n))));
+}
+
+static Node *expression(Compiler *c) {
+  if (!enter(c)) return nothing(c);
+  Node *n = assignment_or_cascade(c);
+  leave(c);
+  return n;
 }
 
 // --- statements, blocks
@@ -382,7 +425,7 @@ static void statements(Compiler *c, Node *body, TokenKind end) {
     if (at(c, TOKEN_CARET)) {
       Node *n = new_node(c, NODE_RETURN, c->token.start);
       advance(c);
-      n->value = expression(c);
+      n->value = below(c, n, expression(c));
       add_item(c, body, n);
     } else {
       add_item(c, body, expression(c));
@@ -554,13 +597,20 @@ static bool pattern(Compiler *c) {
   return true;
 }
 
+// The first line of a script may name its interpreter, behind a byte order mark if an editor put one there.
+static void skip_interpreter_line(Compiler *c) {
+  const Text s = c->request->source;
+  size_t p = s.length >= 3 && memcmp(s.bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+  if (s.length < p + 2 || s.bytes[p] != '#' || s.bytes[p + 1] != '!') return;
+  while (p < s.length && s.bytes[p] != '\n' && s.bytes[p] != '\r') p++;
+  c->lexer.position = p;
+}
+
 void parse(Compiler *c) {
   c->body = new_node(c, NODE_BLOCK, 0);
   c->method_scope = c->body->scope = push_scope(c);
   if (c->request->mode == COMPILE_DOIT) {
-    const Text s = c->request->source;
-    if (s.length > 1 && s.bytes[0] == '#' && s.bytes[1] == '!')
-      while (c->lexer.position < s.length && s.bytes[c->lexer.position] != '\n') c->lexer.position++;
+    skip_interpreter_line(c);
     advance(c);
     c->selector = (Text){"doIt", 4};
     temporaries(c);

@@ -40,8 +40,12 @@ typedef enum {
   INLINE_TIMES
 } Inlining;
 
+// The passes recurse over the tree, on the C stack.
+enum { DEPTH_LIMIT = 3000 };
+
 struct Node {
   NodeKind kind;
+  unsigned depth;   // of the tree below, see DEPTH_LIMIT
   size_t position;  // byte offset of what an error or a backtrace would point to
   Text name;        // variable: its name; send: the selector
   Literal literal;
@@ -127,8 +131,10 @@ typedef struct {
   Lexer lexer;
   Token token;
   size_t previous_end;
+  unsigned nesting;  // of what is being parsed
   size_t *line_starts;
   size_t line_count;
+  bool is_ascii;    // the whole source
   int max_errors;
   bool gave_up;
   Scope *scope;     // the parser's current one

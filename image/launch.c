@@ -21,7 +21,7 @@ static Oop system_launch(VM *vm, Oop *args) {
   const Launch *l = vm->image_services;
   if (l == NULL) return primitive_fail(vm, FAIL_BAD_STATE);
   Oop kind = symbol_intern(vm, l->kind, strlen(l->kind));
-  Oop source = l->patterns != NULL ? text_array(vm, l->patterns, l->pattern_count) : text_or_nil(vm, l->source, l->source_length);
+  Oop source = l->words != NULL ? text_array(vm, l->words, l->word_count) : text_or_nil(vm, l->source, l->source_length);
   Oop file = text_or_nil(vm, l->file, l->file == NULL ? 0 : strlen(l->file));
   Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, 3);
   if (kind == OOP_NONE || source == OOP_NONE || file == OOP_NONE || array == OOP_NONE) return primitive_needs_collection(vm);

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -241,21 +242,40 @@ static bool write_bytes(int fd, const char *bytes, size_t count) {
   return true;
 }
 
-static bool write_file(const Writer *w, const char *path) {
+static bool write_to(int fd, const Writer *w, bool sync) {
+  bool done = fd >= 0 && write_bytes(fd, (const char *)w->out, 8 * w->out_count) && (!sync || fsync(fd) == 0);
+  int saved = errno;
+  if (fd >= 0 && close(fd) != 0 && done) return false;
+  errno = saved;
+  return done;
+}
+
+// Whatever happens, there is the old file or the new one.
+static bool replace_file(const Writer *w, const char *path) {
   size_t length = strlen(path) + 32;
   char *temporary = malloc(length);
   if (temporary == NULL) abort();
   snprintf(temporary, length, "%s.%ld.new", path, (long)getpid());
   int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  bool done = fd >= 0 && write_bytes(fd, (const char *)w->out, 8 * w->out_count) && fsync(fd) == 0;
-  if (fd >= 0 && close(fd) != 0) done = false;
-  if (done) done = rename(temporary, path) == 0;
-  if (!done && fd >= 0) {
-    int saved = errno;
-    unlink(temporary);
-    errno = saved;
-  }
+  bool done = write_to(fd, w, true) && rename(temporary, path) == 0;
+  int saved = errno;
+  if (!done && fd >= 0) unlink(temporary);
   free(temporary);
+  errno = saved;
+  return done;
+}
+
+// A device or a pipe is written to, never replaced; a file is replaced, also one behind a symbolic link.
+static bool write_file(const Writer *w, const char *path) {
+  struct stat status;
+  if (stat(path, &status) != 0) return replace_file(w, path);
+  if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return write_to(open(path, O_WRONLY | O_CLOEXEC), w, false);
+  char *file = realpath(path, NULL);
+  if (file == NULL) return false;
+  bool done = replace_file(w, file);
+  int saved = errno;
+  free(file);
+  errno = saved;
   return done;
 }
 
@@ -267,10 +287,12 @@ bool snapshot_write(VM *vm, const char *path) {
   cluster(&w);
   put_all(&w);
   bool done = write_file(&w, path);
+  int saved = errno;
   free(w.objects);
   free(w.keys);
   free(w.numbers);
   free(w.out);
+  errno = saved;
   return done;
 }
 
@@ -583,11 +605,16 @@ const char *snapshot_load(VM *vm, const uint8_t *bytes, size_t length, bool trus
 // --- primitives
 
 static Oop save_image(VM *vm, Oop *args) {
-  char *path = string_to_utf8(args[1], NULL);
-  if (path == NULL) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  size_t length;
+  char *path = string_to_utf8(args[1], &length);
+  if (path == NULL || strlen(path) != length) {
+    free(path);
+    return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  }
   bool done = snapshot_write(vm, path);
+  if (!done) primitive_fail_os(vm);
   free(path);
-  return done ? OOP_FALSE : primitive_fail(vm, FAIL_OS_ERROR);
+  return done ? OOP_FALSE : OOP_NONE;
 }
 
 void snapshot_register(VM *vm) {

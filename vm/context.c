@@ -177,10 +177,18 @@ static int primitive_perform_in_superclass(ARGS) {
   return perform_with(PASS, fp[3]);
 }
 
+// A method reads slots of its receiver unchecked, so that must be of the method's class.
+static bool may_receive(VM *vm, Oop receiver, Oop method) {
+  Oop wanted = AS(CompiledMethod, method)->methodClass;
+  for (Oop c = class_of(vm, receiver); c != OOP_NIL; c = AS(Class, c)->superclass)
+    if (c == wanted) return true;
+  return false;
+}
+
 static int primitive_method_execute(ARGS) {
   Oop method = fp[0];
   if (class_index_of(method) != CLASS_CompiledMethod) return fail(PASS, FAIL_BAD_RECEIVER);
-  if (!is_array(fp[2])) return fail(PASS, FAIL_BAD_ARGUMENT);
+  if (!is_array(fp[2]) || !may_receive(vm, fp[1], method)) return fail(PASS, FAIL_BAD_ARGUMENT);
   if (code_arguments(method) != object_size(fp[2]) || object_size(fp[2]) > SPREAD_LIMIT) return fail(PASS, FAIL_WRONG_ARGUMENT_COUNT);
   fp[0] = fp[1];
   spread(fp, fp[2]);

@@ -40,6 +40,12 @@ bool integer_magnitude(Oop o, uint64_t *magnitude, bool *negative) {
   return true;
 }
 
+static bool is_behavior(VM *vm, Oop o) {
+  if (!is_pointer(o) || object_size(o) < NAMED_SLOTS(Metaclass) - 1 || !is_integer(AS(Class, o)->index)) return false;
+  int64_t index = oop_to_integer(AS(Class, o)->index);
+  return index > 0 && index < vm->class_count && class_at(vm, (uint32_t)index) == o;
+}
+
 // --- elements
 
 // The element index (from 0) named by an argument; false when it is none.
@@ -111,9 +117,21 @@ static Oop object_inst_var_at(VM *vm, Oop *args) {
   return slot_index(vm, args[0], args[1], &i) ? object_slots(args[0])[i] : primitive_fail(vm, FAIL_BAD_INDEX);
 }
 
+// What only the VM and the compiler make: an empty one of these could not be run.
+static bool is_made_by_vm(uint32_t index) {
+  return index == CLASS_BlockClosure || index == CLASS_CompiledMethod || index == CLASS_CompiledBlock || index == CLASS_Context || index == CLASS_Process;
+}
+
+// Slots that the VM reads unchecked are not for reflection.
+static bool may_set_slot(VM *vm, Oop o, size_t i) {
+  if (is_behavior(vm, o)) return i >= SLOT_OF(Metaclass, thisClass);
+  return !is_made_by_vm(class_index_of(o));
+}
+
 static Oop object_inst_var_at_put(VM *vm, Oop *args) {
   size_t i;
   if (!slot_index(vm, args[0], args[1], &i)) return primitive_fail(vm, FAIL_BAD_INDEX);
+  if (!may_set_slot(vm, args[0], i)) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   if (object_is_immutable(args[0])) return primitive_fail(vm, FAIL_IMMUTABLE);
   heap_store(vm->heap, args[0], i, args[2]);
   return args[2];
@@ -169,22 +187,58 @@ static Oop object_set_immutable(VM *vm, Oop *args) {
 
 // --- become
 
-static bool pairs_are_good(Oop a, Oop b, bool forward) {
+// Objects whose insides the VM reads unchecked, where it expects that very kind.
+static bool is_of_the_vm(Oop o) {
+  switch (class_index_of(o)) {
+    case CLASS_Process:
+    case CLASS_ProcessStack:
+    case CLASS_Context:
+    case CLASS_BlockClosure:
+    case CLASS_CompiledMethod:
+    case CLASS_CompiledBlock:
+    case CLASS_MethodDictionary:
+    case CLASS_Binding:
+    case CLASS_Symbol:
+    case CLASS_WideSymbol:
+    case CLASS_ProcessorScheduler:
+    case CLASS_SystemDictionary: return true;
+    default: return false;
+  }
+}
+
+static bool is_list(Oop o) { return class_index_of(o) == CLASS_Semaphore || class_index_of(o) == CLASS_LinkedList; }
+
+// A class that is to take another's place in the table.
+static bool is_new_version(VM *vm, Oop class, Oop other) {
+  return is_pointer(other) && class_index_of(class_of(vm, other)) == CLASS_Metaclass && AS(Class, other)->index == AS(Class, class)->index;
+}
+
+// Processes wait in lists, and classes are in the table of classes: the others must do for that.
+static bool may_replace(VM *vm, Oop former, Oop other) {
+  if (!is_pointer(former) || is_of_the_vm(former)) return false;
+  if (is_list(former) && class_index_of(other) != class_index_of(former)) return false;
+  return !is_behavior(vm, former) || is_behavior(vm, other) || is_new_version(vm, former, other);
+}
+
+static bool pairs_are_good(VM *vm, Oop a, Oop b, bool two_way) {
   if (class_index_of(a) != CLASS_Array || class_index_of(b) != CLASS_Array || object_size(a) != object_size(b)) return false;
-  for (size_t i = 0; i < object_size(a); i++)
-    if (!is_pointer(object_slots(a)[i]) || (!forward && !is_pointer(object_slots(b)[i]))) return false;
+  for (size_t i = 0; i < object_size(a); i++) {
+    Oop from = object_slots(a)[i], to = object_slots(b)[i];
+    if (!may_replace(vm, from, to) || (two_way && !may_replace(vm, to, from))) return false;
+  }
   return true;
 }
 
-static Oop exchange(VM *vm, Oop *args, bool two_way) {
-  if (!pairs_are_good(args[0], args[1], !two_way)) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
-  heap_become(vm->heap, &args[0], &args[1], two_way, false);
+static Oop exchange(VM *vm, Oop *args, bool two_way, bool copy_hash) {
+  if (!pairs_are_good(vm, args[0], args[1], two_way)) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  heap_become(vm->heap, &args[0], &args[1], two_way, copy_hash);
   caches_flush(vm);
   return args[0];
 }
 
-static Oop objects_become(VM *vm, Oop *args) { return exchange(vm, args, true); }
-static Oop objects_become_forward(VM *vm, Oop *args) { return exchange(vm, args, false); }
+static Oop objects_become(VM *vm, Oop *args) { return exchange(vm, args, true, false); }
+static Oop objects_become_forward(VM *vm, Oop *args) { return exchange(vm, args, false, false); }
+static Oop objects_become_forward_with_hash(VM *vm, Oop *args) { return exchange(vm, args, false, true); }
 
 static Oop object_change_class(VM *vm, Oop *args) {
   Oop class = args[1];
@@ -294,12 +348,6 @@ static Oop sequence_copy(VM *vm, Oop *args) {
 
 // --- classes
 
-static bool is_behavior(VM *vm, Oop o) {
-  if (!is_pointer(o) || object_size(o) < NAMED_SLOTS(Metaclass) - 1 || !is_integer(AS(Class, o)->index)) return false;
-  int64_t index = oop_to_integer(AS(Class, o)->index);
-  return index > 0 && index < vm->class_count && class_at(vm, (uint32_t)index) == o;
-}
-
 static Oop new_instance(VM *vm, Oop class, size_t count) {
   Oop layout = AS(Class, class)->layout;
   Format f = layout_format(layout);
@@ -310,7 +358,7 @@ static Oop new_instance(VM *vm, Oop class, size_t count) {
 }
 
 static bool makes_instances(VM *vm, Oop class) {
-  return is_behavior(vm, class) && (oop_to_integer(AS(Class, class)->layout) & 1 << 24) == 0 && layout_format(AS(Class, class)->layout) != FORMAT_STACK;
+  return is_behavior(vm, class) && !is_made_by_vm((uint32_t)oop_to_integer(AS(Class, class)->index)) && (oop_to_integer(AS(Class, class)->layout) & 1 << 24) == 0 && layout_format(AS(Class, class)->layout) != FORMAT_STACK;
 }
 
 static Oop behavior_new(VM *vm, Oop *args) { return makes_instances(vm, args[0]) ? new_instance(vm, args[0], 0) : primitive_fail(vm, FAIL_BAD_RECEIVER); }
@@ -355,6 +403,11 @@ static Oop behavior_register(VM *vm, Oop *args) {
   if (!is_pointer(args[0]) || object_size(args[0]) < NAMED_SLOTS(Metaclass) - 1) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   uint32_t index = class_register(vm, args[0]);
   return index == 0 ? primitive_fail(vm, FAIL_OUT_OF_RANGE) : oop_from_integer(index);
+}
+
+static Oop behavior_is_known(VM *vm, Oop *args) {
+  if (!is_behavior(vm, args[0])) return OOP_FALSE;
+  return oop_from_boolean(oop_to_integer(AS(Class, args[0])->index) < CLASS_KNOWN_LIMIT);
 }
 
 static Oop behavior_lookup(VM *vm, Oop *args) {
@@ -434,11 +487,13 @@ void object_primitives_register(VM *vm) {
       {"sequenceCopy", 2, sequence_copy, NULL, false},
       {"objectsBecome", 1, objects_become, NULL, true},
       {"objectsBecomeForward", 1, objects_become_forward, NULL, true},
+      {"objectsBecomeForwardWithHash", 1, objects_become_forward_with_hash, NULL, true},
       {"objectChangeClassTo", 1, object_change_class, NULL, false},
       {"behaviorNew", 0, behavior_new, NULL, false},
       {"behaviorNewSize", 1, behavior_new_size, NULL, false},
       {"behaviorAllInstances", 0, behavior_all_instances, NULL, true},
       {"behaviorRegister", 0, behavior_register, NULL, false},
+      {"behaviorIsKnown", 0, behavior_is_known, NULL, false},
       {"behaviorLookup", 1, behavior_lookup, NULL, false},
       {"behaviorFlushCaches", 1, behavior_flush_caches, NULL, false},
       {"behaviorMethodAtPut", 2, behavior_method_at_put, NULL, false},

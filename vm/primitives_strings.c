@@ -250,27 +250,31 @@ static Oop string_concatenate(VM *vm, Oop *args) {
 
 static bool is_bytes(Oop o) { return is_pointer(o) && object_format(o) >= FORMAT_BYTES; }
 
-static bool is_utf8(const uint8_t *p, size_t n) {
-  for (size_t i = 0; i < n;) {
-    uint32_t c = p[i++];
-    if (c < 0x80) continue;
-    size_t more = c >= 0xF0 && c < 0xF5 ? 3 : c >= 0xE0 && c < 0xF0 ? 2 : c >= 0xC2 && c < 0xE0 ? 1 : 0;
-    if (more == 0 || n - i < more) return false;
-    uint32_t value = c & (0x3Fu >> more);
-    for (size_t j = 0; j < more; j++, i++) {
-      if ((p[i] & 0xC0) != 0x80) return false;
-      value = value << 6 | (p[i] & 0x3Fu);
-    }
-    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-    if (value < least[more] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return false;
+// The length of the character at p, of which n bytes are there; 0 when it is malformed.
+static size_t utf8_length(const uint8_t *p, size_t n) {
+  uint32_t c = p[0];
+  if (c < 0x80) return 1;
+  size_t more = c >= 0xF0 && c < 0xF5 ? 3 : c >= 0xE0 && c < 0xF0 ? 2 : c >= 0xC2 && c < 0xE0 ? 1 : 0;
+  if (more == 0 || n <= more) return 0;
+  uint32_t value = c & (0x3Fu >> more);
+  for (size_t i = 1; i <= more; i++) {
+    if ((p[i] & 0xC0) != 0x80) return 0;
+    value = value << 6 | (p[i] & 0x3Fu);
   }
-  return true;
+  static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+  return value < least[more] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000) ? 0 : more + 1;
+}
+
+size_t utf8_valid_length(const char *text, size_t length) {
+  size_t i = 0;
+  for (size_t n; i < length && (n = utf8_length((const uint8_t *)text + i, length - i)) > 0;) i += n;
+  return i;
 }
 
 static Oop bytes_decode_utf8(VM *vm, Oop *args) {
   if (!is_bytes(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   size_t n = object_element_count(args[0]);
-  if (!is_utf8(object_bytes(args[0]), n)) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  if (utf8_valid_length((const char *)object_bytes(args[0]), n) != n) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
   Oop result = string_from_utf8(vm, (const char *)object_bytes(args[0]), n);
   return result == OOP_NONE ? primitive_needs_collection(vm) : result;
 }

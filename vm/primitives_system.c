@@ -133,13 +133,15 @@ static Oop write_(VM *vm, Oop *args) {
     size_t length;
     char *text = string_to_utf8(args[2], &length);
     done = write_all(fd, text, length);
+    if (!done) primitive_fail_os(vm);
     free(text);
   } else if (class_index_of(args[2]) == CLASS_ByteArray) {
     done = write_all(fd, (const char *)object_bytes(args[2]), object_element_count(args[2]));
+    if (!done) primitive_fail_os(vm);
   } else {
     return primitive_fail(vm, FAIL_BAD_ARGUMENT);
   }
-  return done ? args[2] : primitive_fail(vm, FAIL_OS_ERROR);
+  return done ? args[2] : OOP_NONE;
 }
 
 // What has been read but could not be answered for want of memory is kept for the next try.
@@ -162,6 +164,13 @@ static bool take_unread(VM *vm, char **text, size_t *length) {
   return true;
 }
 
+// Whether a signal came while the stream waited for input; it can be read again then.
+static bool was_interrupted(FILE *in) {
+  bool interrupted = ferror(in) && errno == EINTR;
+  if (interrupted) clearerr(in);
+  return interrupted;
+}
+
 static Oop read_line(VM *vm, Oop *args) {
   (void)args;
   char *text = NULL;
@@ -170,7 +179,7 @@ static Oop read_line(VM *vm, Oop *args) {
   ssize_t n = getline(&text, &capacity, stdin);
   if (n < 0) {
     free(text);
-    return OOP_NIL;
+    return was_interrupted(stdin) ? primitive_fail(vm, FAIL_INTERRUPTED) : OOP_NIL;
   }
   length = (size_t)n;
   if (length > 0 && text[length - 1] == '\n') length--;
@@ -184,6 +193,7 @@ static char *read_stream(FILE *in, size_t *length) {
   while (text != NULL) {
     size_t n = fread(text + count, 1, capacity - count, in);
     count += n;
+    if (n == 0 && count > 0 && was_interrupted(in)) continue;
     if (n == 0) break;
     if (count < capacity) continue;
     char *larger = realloc(text, capacity *= 2);
@@ -200,6 +210,10 @@ static Oop read_all(VM *vm, Oop *args) {
   size_t length;
   if (take_unread(vm, &text, &length)) return answer_text(vm, text, length);
   text = read_stream(stdin, &length);
+  if (text != NULL && length == 0 && was_interrupted(stdin)) {
+    free(text);
+    return primitive_fail(vm, FAIL_INTERRUPTED);
+  }
   return text == NULL ? primitive_fail(vm, FAIL_OUT_OF_MEMORY) : answer_text(vm, text, length);
 }
 
@@ -207,8 +221,9 @@ static Oop read_file(VM *vm, Oop *args) {
   char *path = string_to_utf8(args[1], NULL);
   if (path == NULL) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
   FILE *in = fopen(path, "rb");
+  if (in == NULL) primitive_fail_os(vm);
   free(path);
-  if (in == NULL) return primitive_fail(vm, errno == ENOENT ? FAIL_NOT_FOUND : FAIL_OS_ERROR);
+  if (in == NULL) return vm->os_error == ENOENT ? primitive_fail(vm, FAIL_NOT_FOUND) : OOP_NONE;
   size_t length;
   char *text = read_stream(in, &length);
   bool damaged = ferror(in) != 0;
@@ -223,6 +238,13 @@ static Oop read_file(VM *vm, Oop *args) {
   if (o != OOP_NONE && length > 0) memcpy(object_bytes(o), text, length);
   free(text);
   return o == OOP_NONE ? primitive_needs_collection(vm) : o;
+}
+
+// Why the operating system refused what failed last.
+static Oop error_text(VM *vm, Oop *args) {
+  (void)args;
+  const char *text = strerror(vm->os_error);
+  return string_or_collection(vm, text, strlen(text));
 }
 
 static Oop version(VM *vm, Oop *args) {
@@ -247,6 +269,7 @@ void system_primitives_register(VM *vm) {
       {"systemReadLine", 0, read_line, NULL, false},
       {"systemReadAll", 0, read_all, NULL, false},
       {"systemReadFile", 1, read_file, NULL, false},
+      {"systemErrorText", 0, error_text, NULL, false},
       {"systemVersion", 0, version, NULL, false},
   };
   primitives_register(vm, entries, sizeof entries / sizeof *entries);

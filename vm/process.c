@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -369,13 +370,23 @@ static void timer_add(VM *vm, Oop process, uint64_t when) {
   timer_up(vm, last);
 }
 
+// Signals are for the main thread, whose reads they interrupt.
+static bool start_timer_thread(VM *vm) {
+  sigset_t all, former;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &former);
+  bool started = pthread_create(&vm->scheduler->timer_thread, NULL, timer_main, vm) == 0;
+  pthread_sigmask(SIG_SETMASK, &former, NULL);
+  return started;
+}
+
 // Tells the timer thread the earliest deadline; it starts when it is first needed.
 static void timer_announce(VM *vm) {
   Scheduler *s = vm->scheduler;
   uint64_t deadline = timer_count(vm) > 0 ? wake_time(timer_at(vm, 0)) : 0;
   uint64_t former = atomic_exchange(&s->deadline, deadline);
   if (deadline == 0) return;
-  if (!s->timer_running) s->timer_running = pthread_create(&s->timer_thread, NULL, timer_main, vm) == 0;
+  if (!s->timer_running) s->timer_running = start_timer_thread(vm);
   else if (former == 0 || deadline < former) pipe_poke(s->timer_pipe[1]);
 }
 
@@ -394,42 +405,88 @@ static void timers_expire(VM *vm) {
 
 // --- switching
 
-static int wait_for_work(VM *vm) {
-  if (timer_count(vm) == 0) {
-    fprintf(stderr, "baton: every process waits for something that cannot happen\n");
-    vm->exit_code = 1;
-    return RUN_EXIT;
+// Takes a process out of whatever list it is in. A wait that could end without a signal has ended so.
+static void process_detach(VM *vm, Oop process) {
+  bool timed = P(process)->wakeTime != OOP_NIL;
+  timer_remove(vm, process);
+  if (state_of(process) == STATE_READY) list_remove(vm, queue_at(vm, priority_of(process)), process);
+  if (state_of(process) == STATE_WAITING) {
+    list_remove(vm, P(process)->waitingOn, process);
+    if (timed) process_answer(vm, process, OOP_FALSE);
   }
+  P(process)->waitingOn = OOP_NIL;
+}
+
+// A copy of a stack with room for so many more words, or the same stack.
+static bool reserve_on(VM *vm, Oop process, size_t words) {
+  Oop stack = P(process)->stack;
+  size_t used = (size_t)oop_to_integer(object_slots(stack)[0]), size = object_size(stack);
+  if (used + words + STACK_RESERVE <= size) return true;
+  while (size < used + words + STACK_RESERVE) size *= 2;
+  Oop larger = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
+  if (larger == OOP_NONE) return false;
+  memcpy(object_slots(larger), object_slots(stack), used * sizeof(Oop));
+  heap_store(vm->heap, process, SLOT_OF(Process, stack), larger);
+  object_slots(stack)[0] = oop_from_integer(1);
+  heap_remember(vm->heap, larger);
+  return true;
+}
+
+// Pushes a frame on top of those of a process that does not run; what it answers is dropped. False: there is no memory.
+static bool push_frame(VM *vm, Oop process, Oop code, Oop receiver) {
+  if (!reserve_on(vm, process, FRAME_HEADER + frame_words(code_registers(code)))) return false;
+  Oop stack = P(process)->stack;
+  Oop *base = object_slots(stack);
+  Oop *top = base + oop_to_integer(P(process)->frame);
+  Oop *frame = top + code_registers(top[-1]) + FRAME_HEADER;
+  frame[-3] = oop_from_integer(frame - top) | FRAME_DISCARDS;
+  frame[-2] = P(process)->pc;
+  frame[-1] = code;
+  frame[0] = receiver;
+  base[0] = oop_from_integer(frame + 1 - base);
+  if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
+  P(process)->frame = oop_from_integer(frame - base);
+  P(process)->pc = ip_to_oop(code_instructions(code));
+  return true;
+}
+
+static int wait_for_work(VM *vm) {
   atomic_store(&vm->scheduler->deadline, 0);
   pipe_sleep(vm->scheduler->wake_pipe[0], wake_time(timer_at(vm, 0)));
   timers_expire(vm);
   return RUN_ON;
 }
 
-static bool wake_main_for_interrupt(VM *vm) {
-  if (!(atomic_load(&vm->attention) & ATTENTION_INTERRUPT) || vm->main_process == OOP_NIL) return false;
-  Oop process = vm->main_process;
-  int state = state_of(process);
-  if (state != STATE_WAITING && state != STATE_DELAYED) return false;
-  timer_remove(vm, process);
-  if (state == STATE_WAITING) list_remove(vm, P(process)->waitingOn, process);
+// Sends the main process, wherever it waits, a message that it answers at once. False: it cannot be had.
+static bool tell_main(VM *vm, const char *selector) {
+  Oop process = vm->main_process, symbol = symbol_find(vm, selector, strlen(selector));
+  if (process == OOP_NIL || P(process)->stack == OOP_NIL || symbol == OOP_NONE) return false;
+  Oop method = class_lookup(vm, class_at(vm, CLASS_Process), symbol);
+  if (method == OOP_NONE || method == OOP_NIL || code_arguments(method) != 0) return false;
+  process_detach(vm, process);
+  if (!push_frame(vm, process, method, process)) return false;
   process_make_ready(vm, process, true);
   return true;
 }
 
-// Nobody is there to be told of the user's interrupt.
-static int interrupted_exit(VM *vm) {
-  vm->exit_code = 130;
+// Nobody is ready: waits until somebody is, or tells the main process why that cannot be.
+static int find_work(VM *vm) {
+  if (atomic_fetch_and(&vm->attention, ~(uint32_t)ATTENTION_INTERRUPT) & ATTENTION_INTERRUPT) {
+    if (tell_main(vm, "interrupted")) return RUN_ON;
+    vm->exit_code = 130;
+    return RUN_EXIT;
+  }
+  if (timer_count(vm) > 0) return wait_for_work(vm);
+  if (tell_main(vm, "deadlocked")) return RUN_ON;
+  fprintf(stderr, "baton: every process waits for something that cannot happen\n");
+  vm->exit_code = 1;
   return RUN_EXIT;
 }
 
 int process_switch(VM *vm) {
   int priority;
-  while ((priority = best_ready_priority(vm)) == 0) {
-    if (wake_main_for_interrupt(vm)) continue;
-    if (atomic_load(&vm->attention) & ATTENTION_INTERRUPT) return interrupted_exit(vm);
-    if (wait_for_work(vm) == RUN_EXIT) return RUN_EXIT;
-  }
+  while ((priority = best_ready_priority(vm)) == 0)
+    if (find_work(vm) == RUN_EXIT) return RUN_EXIT;
   process_load(vm, list_take_first(vm, queue_at(vm, priority)));
   if (atomic_load(&vm->scheduler->deadline) == 0 && timer_count(vm) > 0) timer_announce(vm);
   return RUN_ON;
@@ -596,14 +653,6 @@ static int primitive_process_resume(ARGS) {
   return answer_and_reschedule(PASS, process);
 }
 
-// Takes a process out of whatever list it is in.
-static void process_detach(VM *vm, Oop process) {
-  timer_remove(vm, process);
-  if (state_of(process) == STATE_READY) list_remove(vm, queue_at(vm, priority_of(process)), process);
-  if (state_of(process) == STATE_WAITING) list_remove(vm, P(process)->waitingOn, process);
-  P(process)->waitingOn = OOP_NIL;
-}
-
 static int primitive_process_suspend(ARGS) {
   Oop process = fp[0];
   if (!is_process(process)) return fail(PASS, FAIL_BAD_RECEIVER);
@@ -664,40 +713,13 @@ static int primitive_process_top_context(ARGS) {
   return context == OOP_NONE ? retry_with_memory(PASS) : return_value(PASS, fp, context);
 }
 
-// A copy of a stack with room for so many more words, or the same stack.
-static bool reserve_on(VM *vm, Oop process, size_t words) {
-  Oop stack = P(process)->stack;
-  size_t used = (size_t)oop_to_integer(object_slots(stack)[0]), size = object_size(stack);
-  if (used + words + STACK_RESERVE <= size) return true;
-  while (size < used + words + STACK_RESERVE) size *= 2;
-  Oop larger = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
-  if (larger == OOP_NONE) return false;
-  memcpy(object_slots(larger), object_slots(stack), used * sizeof(Oop));
-  heap_store(vm->heap, process, SLOT_OF(Process, stack), larger);
-  object_slots(stack)[0] = oop_from_integer(1);
-  heap_remember(vm->heap, larger);
-  return true;
-}
-
 static int primitive_process_inject(ARGS) {
   Oop process = fp[0], block = fp[1];
   if (!is_process(process) || process == vm->process || P(process)->stack == OOP_NIL) return fail(PASS, FAIL_BAD_STATE);
   if (class_index_of(block) != CLASS_BlockClosure) return fail(PASS, FAIL_BAD_ARGUMENT);
   Oop code = AS(BlockClosure, block)->code;
   if (code_arguments(code) != 0) return fail(PASS, FAIL_WRONG_ARGUMENT_COUNT);
-  if (!reserve_on(vm, process, FRAME_HEADER + frame_words(code_registers(code)))) return retry_with_memory(PASS);
-  Oop stack = P(process)->stack;
-  Oop *base = object_slots(stack);
-  Oop *top = base + oop_to_integer(P(process)->frame);
-  Oop *frame = top + code_registers(top[-1]) + FRAME_HEADER;
-  frame[-3] = oop_from_integer(frame - top) | FRAME_DISCARDS;
-  frame[-2] = P(process)->pc;
-  frame[-1] = code;
-  frame[0] = block;
-  base[0] = oop_from_integer(frame + 1 - base);
-  if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
-  P(process)->frame = oop_from_integer(frame - base);
-  P(process)->pc = ip_to_oop(code_instructions(code));
+  if (!push_frame(vm, process, code, block)) return retry_with_memory(PASS);
   return return_value(PASS, fp, process);
 }
 

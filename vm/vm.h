@@ -6,6 +6,7 @@
 
 #include "vm/heap.h"
 #include "vm/layouts.h"
+#include <errno.h>
 
 #define BATON_VERSION "0.1"
 
@@ -101,6 +102,7 @@ struct VM {
   void *locale;            // a locale_t with UTF-8, for the case of letters
   char *unread;            // input that waits for memory (malloced), or NULL
   size_t unread_length;
+  int os_error;            // errno of the last primitive that failed with osError
   void *image_services;  // what the image layer hangs here for its primitives
 };
 
@@ -109,6 +111,11 @@ enum { ATTENTION_INTERRUPT = 1, ATTENTION_TIMER = 2, ATTENTION_PREEMPT = 4, ATTE
 static inline Oop primitive_fail(VM *vm, FailureReason reason) {
   vm->failure = reason;
   return OOP_NONE;
+}
+// After a system call: errno says why.
+static inline Oop primitive_fail_os(VM *vm) {
+  vm->os_error = errno;
+  return primitive_fail(vm, FAIL_OS_ERROR);
 }
 // When heap_allocate answered OOP_NONE.
 static inline Oop primitive_needs_collection(VM *vm) {
@@ -137,6 +144,7 @@ void symbol_each(VM *vm, void (*visit)(void *context, Oop *symbol), void *contex
 int symbol_argument_count(Oop symbol);                       // as a selector: colons, or 1 for a binary one
 Oop string_from_utf8(VM *vm, const char *utf8, size_t length);      // a new String or WideString; OOP_NONE: needs collection
 Oop string_from_utf8_old(VM *vm, const char *utf8, size_t length);  // the same in old space
+size_t utf8_valid_length(const char *text, size_t length);          // how many bytes of the text are UTF-8, up to the first that is not
 // A string's text as UTF-8 in malloced memory, NUL-terminated; NULL if o is no string.
 char *string_to_utf8(Oop o, size_t *length);
 // A String, WideString, Symbol or WideSymbol.
