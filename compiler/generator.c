@@ -685,7 +685,8 @@ static bool special_unary(Generator *g, Node *n, int target) {
   return false;
 }
 
-static bool special_send(Generator *g, Node *n, int target) {
+// wanted: whether the value is used; target is a register anyway.
+static bool special_send(Generator *g, Node *n, int target, bool wanted) {
   if (n->item_count == 0) return special_unary(g, n, target);
   if (n->item_count == 1 && special_binary(g, n, target)) return true;
   if (text_is(n->name, "at:")) {
@@ -701,7 +702,7 @@ static bool special_send(Generator *g, Node *n, int target) {
     g->position = n->position;
     emit(g, OP_AT_PUT, value, a, b);
     emit_wide(g, OP_EXT, value, new_site(g, n->name));
-    if (target >= 0) move(g, target, value);
+    if (wanted) move(g, target, value);
     return true;
   }
   return false;
@@ -722,7 +723,7 @@ static void send_window(Generator *g, Node *n, int window, bool to_super, int ta
 
 static void send(Generator *g, Node *n, int target) {
   int mark = g->next, into = target >= 0 ? target : temporary(g);
-  if (!is_plain_send(n) || !special_send(g, n, into)) {
+  if (!is_plain_send(n) || !special_send(g, n, into, target >= 0)) {
     int window = reserve(g, 4);
     value_to(g, n->receiver, window + 3);
     send_window(g, n, window, n->receiver->kind == NODE_VARIABLE && n->receiver->resolution == NAME_SUPER, into);

@@ -3,6 +3,10 @@
 //   header    HEADER_WORDS words, see the enum
 //   classes   class_count words: the class of each index
 //   objects   each: a size word if its body has SIZE_IN_FRONT words or more, its header, its body; grouped by class index
+//   texts     the sources of methods as UTF-8, one behind the other, filled up with zero bytes
+//
+// A method whose source is among the texts has a SmallInteger in the slot for it: position << TEXT_LENGTH_BITS | length. It stays so
+// after loading: sources are read when somebody asks (methodSource), not made objects at every start.
 //
 // An oop that points to the n-th object (from 1) is n * 8; all others are themselves. Order: objects as a walk from the roots meets them,
 // then by class. So the same objects give the same file, whatever their addresses.
@@ -35,11 +39,12 @@ enum {
   WORD_CHARACTER_SYMBOLS,
   WORD_MAIN_PROCESS,
   WORD_ACTIVE_PROCESS,
+  WORD_TEXTS,  // words of texts
   HEADER_WORDS = 16
 };
 
 static const uint64_t magic = 0x474D494E4F544142;  // "BATONIMG"
-enum { FORMAT_VERSION = 1, MAX_OBJECTS = 1 << 28 };
+enum { FORMAT_VERSION = 2, MAX_OBJECTS = 1 << 28, TEXT_LENGTH_BITS = 28 };
 
 static uint64_t checksum(const uint64_t *words, size_t count) {
   uint64_t h = 0xCBF29CE484222325u;
@@ -63,9 +68,18 @@ typedef struct {
   size_t mask;
   uint64_t *out;
   size_t out_count, out_capacity;
+  char *texts;
+  size_t texts_length, texts_capacity;
   uint64_t now;
-  bool failed;
 } Writer;
+
+// The text that a method's source slot refers to; NULL if it does not, or to no place that there is.
+static const char *text_at(const char *texts, size_t texts_length, Oop reference, size_t *length) {
+  if (!is_integer(reference) || oop_to_integer(reference) < 0) return NULL;
+  uint64_t n = (uint64_t)oop_to_integer(reference), position = n >> TEXT_LENGTH_BITS;
+  *length = n & ((1u << TEXT_LENGTH_BITS) - 1);
+  return position <= texts_length && *length <= texts_length - position ? texts + position : NULL;
+}
 
 static size_t hash_place(const Writer *w, Oop o) {
   size_t i = (size_t)((o >> 3) * 0x9E3779B97F4A7C15u >> 20) & w->mask;
@@ -104,6 +118,8 @@ static size_t words_in_use(Oop o) {
   return used < object_size(o) ? used : object_size(o);
 }
 
+static bool is_source(Oop o, size_t slot) { return class_index_of(o) == CLASS_CompiledMethod && slot == SLOT_OF(CompiledMethod, source); }
+
 static void walk(Writer *w) {
   VM *vm = w->vm;
   Oop roots[] = {vm->smalltalk, vm->processor, vm->timers, vm->character_symbols, vm->main_process, vm->process, vm->reasons[FAIL_RESUMED]};
@@ -112,7 +128,8 @@ static void walk(Writer *w) {
   for (size_t i = 0; i < w->count; i++) {
     Oop o = w->objects[i];
     if (!format_has_pointers(object_format(o))) continue;
-    for (size_t j = 0, n = words_in_use(o); j < n; j++) reach(w, object_slots(o)[j]);
+    for (size_t j = 0, n = words_in_use(o); j < n; j++)
+      if (!is_source(o, j)) reach(w, object_slots(o)[j]);
   }
 }
 
@@ -195,6 +212,28 @@ static uint64_t code_word(Oop code, size_t i) {
   return first | (uint64_t)second << 32;
 }
 
+static void put_text(Writer *w, const char *text, size_t length) {
+  if (w->texts_length + length > w->texts_capacity) {
+    w->texts_capacity = 2 * (w->texts_length + length);
+    w->texts = realloc(w->texts, w->texts_capacity);
+    if (w->texts == NULL) abort();
+  }
+  memcpy(w->texts + w->texts_length, text, length);
+  w->texts_length += length;
+}
+
+// A method's source goes to the texts. One that is longer than a reference can say (256 MB) is left out.
+static uint64_t source_word(Writer *w, Oop source) {
+  size_t length = 0;
+  char *made = string_to_utf8(source, &length);
+  const char *text = made != NULL ? made : text_at(w->vm->texts, w->vm->texts_length, source, &length);
+  size_t position = w->texts_length;
+  bool kept = text != NULL && length >> TEXT_LENGTH_BITS == 0;
+  if (kept) put_text(w, text, length);
+  free(made);
+  return kept ? oop_from_integer((int64_t)(position << TEXT_LENGTH_BITS | length)) : OOP_NIL;
+}
+
 static void put_object(Writer *w, Oop o) {
   uint64_t header = object_header(o) & ~(uint64_t)(HEADER_REMEMBERED | HEADER_AGE_MASK | HEADER_MARK);
   size_t size = object_size(o);
@@ -207,7 +246,19 @@ static void put_object(Writer *w, Oop o) {
   else if (!format_has_pointers(object_format(o)))
     for (size_t i = 0; i < size; i++) put(w, class_index == CLASS_WordArray ? code_word(o, i) : object_slots(o)[i]);
   else
-    for (size_t i = 0; i < size; i++) put(w, encode(w, object_slots(o)[i]));
+    for (size_t i = 0; i < size; i++) put(w, is_source(o, i) ? source_word(w, object_slots(o)[i]) : encode(w, object_slots(o)[i]));
+}
+
+// The texts as words; answers how many.
+static uint64_t put_texts(Writer *w) {
+  size_t words = (w->texts_length + 7) / 8;
+  for (size_t i = 0; i < words; i++) {
+    size_t n = w->texts_length - 8 * i;
+    uint64_t word = 0;
+    memcpy(&word, w->texts + 8 * i, n < 8 ? n : 8);
+    put(w, word);
+  }
+  return words;
 }
 
 static void put_all(Writer *w) {
@@ -215,6 +266,7 @@ static void put_all(Writer *w) {
   for (size_t i = 0; i < HEADER_WORDS; i++) put(w, 0);
   for (uint32_t i = 0; i < vm->class_count; i++) put(w, i == 0 ? OOP_NIL : encode(w, vm->class_table[i]));
   for (size_t i = 0; i < w->count; i++) put_object(w, w->objects[i]);
+  uint64_t texts = put_texts(w);
   uint64_t *h = w->out;
   h[WORD_MAGIC] = magic;
   h[WORD_VERSION] = FORMAT_VERSION;
@@ -228,6 +280,7 @@ static void put_all(Writer *w) {
   h[WORD_CHARACTER_SYMBOLS] = encode(w, vm->character_symbols);
   h[WORD_MAIN_PROCESS] = encode(w, vm->main_process);
   h[WORD_ACTIVE_PROCESS] = encode(w, vm->process);
+  h[WORD_TEXTS] = texts;
   snapshot_seal(h, w->out_count);
 }
 
@@ -291,6 +344,7 @@ bool snapshot_write(VM *vm, const char *path) {
   free(w.objects);
   free(w.keys);
   free(w.numbers);
+  free(w.texts);
   free(w.out);
   errno = saved;
   return done;
@@ -304,6 +358,7 @@ typedef struct {
   size_t count;  // words in all
   Oop *objects;      // by number
   uint32_t *bodies;  // where each one's body begins in the file
+  size_t end;  // of the objects, where the texts begin
   size_t object_count;
   const char *error;
   bool trusted;
@@ -338,11 +393,11 @@ static Oop decode(Reader *r, uint64_t word) {
 
 // The next object at *at: its header, size and where its body begins.
 static bool next_object(Reader *r, size_t *at, uint64_t *header, size_t *size, size_t *body) {
-  if (*at >= r->count) return fail(r, "the file is cut off");
+  if (*at >= r->end) return fail(r, "the file is cut off");
   uint64_t word = r->words[*at], front = 0;
   if ((word & TAG_MASK) == TAG_SIZE) {
     front = word;
-    if (++*at >= r->count) return fail(r, "the file is cut off");
+    if (++*at >= r->end) return fail(r, "the file is cut off");
     word = r->words[*at];
   }
   size_t n = word >> HEADER_SIZE_SHIFT;
@@ -353,7 +408,7 @@ static bool next_object(Reader *r, size_t *at, uint64_t *header, size_t *size, s
   bool known = f <= FORMAT_STACK || f == FORMAT_WORDS64 || (f >= FORMAT_WORDS32 && f < FORMAT_LIMIT);
   if (!known || (word & (HEADER_REMEMBERED | HEADER_AGE_MASK | HEADER_MARK)) != 0 || header_class_index(word) == 0 || header_class_index(word) >= r->words[WORD_CLASSES])
     return fail(r, "an object's header is damaged");
-  if (n > r->count - *at - 1) return fail(r, "the file is cut off");
+  if (n > r->end - *at - 1) return fail(r, "the file is cut off");
   if (n == 0 && f != format_base(f)) return fail(r, "an object's format is damaged");
   *header = word;
   *size = n;
@@ -373,7 +428,7 @@ static bool allocate_all(Reader *r, size_t first) {
     r->objects[i] = o;
     r->bodies[i] = (uint32_t)body;
   }
-  return at == r->count ? true : fail(r, "something follows the last object");
+  return at == r->end ? true : fail(r, "something follows the last object");
 }
 
 static bool fill_all(Reader *r) {
@@ -398,8 +453,9 @@ static bool check_header(Reader *r) {
   if (r->count < HEADER_WORDS || h[WORD_MAGIC] != magic) return fail(r, "this is no image file");
   if (h[WORD_VERSION] != FORMAT_VERSION) return fail(r, "it is of another version");
   if (h[WORD_BODY] != r->count - HEADER_WORDS) return fail(r, "the file is cut off, or something follows it");
-  if (h[WORD_OBJECTS] > MAX_OBJECTS || h[WORD_OBJECTS] > h[WORD_BODY] || h[WORD_CLASSES] > h[WORD_BODY] || h[WORD_CLASSES] >= CLASS_INDEX_LIMIT || h[WORD_CLASSES] < CLASS_KNOWN_LIMIT)
+  if (h[WORD_OBJECTS] > MAX_OBJECTS || h[WORD_OBJECTS] > h[WORD_BODY] || h[WORD_CLASSES] > h[WORD_BODY] || h[WORD_CLASSES] >= CLASS_INDEX_LIMIT || h[WORD_CLASSES] < CLASS_KNOWN_LIMIT || h[WORD_TEXTS] > h[WORD_BODY])
     return fail(r, "its header is damaged");
+  r->end = r->count - h[WORD_TEXTS];
   return r->trusted || checksum(h, r->count) == h[WORD_CHECKSUM] ? true : fail(r, "its checksum is wrong");
 }
 
@@ -501,6 +557,29 @@ static bool check_objects(Reader *r) { return check_classes(r) && check_shapes(r
 
 // --- converting back
 
+// The texts of an image that is part of the program stay where they are; others are copied, and every reference to them is checked.
+static bool load_texts(Reader *r) {
+  VM *vm = r->vm;
+  size_t length = 8 * (r->count - r->end);
+  const char *texts = (const char *)(r->words + r->end);
+  if (!r->trusted) {
+    char *copy = malloc(length + 1);
+    if (copy == NULL) return fail(r, "there is no memory for it");
+    memcpy(copy, texts, length);
+    free(vm->texts_owned);
+    texts = vm->texts_owned = copy;
+  }
+  vm->texts = texts;
+  vm->texts_length = length;
+  for (size_t i = 1; i <= r->object_count && !r->trusted; i++) {
+    if (class_index_of(r->objects[i]) != CLASS_CompiledMethod) continue;
+    Oop source = AS(CompiledMethod, r->objects[i])->source;
+    if (source != OOP_NIL && text_at(texts, length, source, &length) == NULL) return fail(r, "a method's source is damaged");
+    length = vm->texts_length;
+  }
+  return true;
+}
+
 static bool resolve_primitives(Reader *r) {
   for (size_t i = 1; i <= r->object_count; i++) {
     Oop o = r->objects[i];
@@ -587,7 +666,7 @@ const char *snapshot_load(VM *vm, const uint8_t *bytes, size_t length, bool trus
   }
   size_t first = HEADER_WORDS + r.words[WORD_CLASSES];
   Oop active = OOP_NIL;
-  bool good = allocate_all(&r, first) && fill_all(&r) && load_roots(&r) && (trusted || check_objects(&r)) && resolve_primitives(&r) && restore_processes(&r);
+  bool good = allocate_all(&r, first) && fill_all(&r) && load_roots(&r) && (trusted || check_objects(&r)) && load_texts(&r) && resolve_primitives(&r) && restore_processes(&r);
   if (good) {
     active = decode(&r, r.words[WORD_ACTIVE_PROCESS]);
     if (r.error != NULL || (active != OOP_NIL && (class_index_of(active) != CLASS_Process || AS(Process, active)->stack == OOP_NIL))) good = fail(&r, "its active process is damaged");
@@ -617,7 +696,18 @@ static Oop save_image(VM *vm, Oop *args) {
   return done ? OOP_FALSE : OOP_NONE;
 }
 
+// The source of a method that is among the texts, as a String.
+static Oop method_source(VM *vm, Oop *args) {
+  size_t length;
+  if (class_index_of(args[0]) != CLASS_CompiledMethod) return primitive_fail(vm, FAIL_BAD_RECEIVER);
+  const char *text = text_at(vm->texts, vm->texts_length, AS(CompiledMethod, args[0])->source, &length);
+  if (text == NULL) return primitive_fail(vm, FAIL_NOT_FOUND);
+  if (utf8_valid_length(text, length) != length) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  Oop source = string_from_utf8(vm, text, length);
+  return source == OOP_NONE ? primitive_needs_collection(vm) : source;
+}
+
 void snapshot_register(VM *vm) {
-  static const PrimitiveEntry entries[] = {{"systemSaveImage", 1, save_image, NULL, true}};
+  static const PrimitiveEntry entries[] = {{"systemSaveImage", 1, save_image, NULL, true}, {"methodSource", 0, method_source, NULL, false}};
   primitives_register(vm, entries, sizeof entries / sizeof *entries);
 }

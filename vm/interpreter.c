@@ -3,6 +3,7 @@
 // Fast paths need no stack frame of C: what is not simple ends in a tail call of a function with the same signature. An
 // instruction that may send returns its result into register A of its own word, so any of them can be completed by a method.
 #include "vm/interpreter.h"
+#include "vm/primitives.h"
 #include <math.h>
 
 // --- moving and loading
@@ -493,9 +494,13 @@ static inline bool equality_is_identity(Oop a, Oop b) {
   return !is_immediate_float(a);
 }
 
+// Strings of the four classes whose equality is that of their characters.
+static inline bool both_strings(Oop a, Oop b) { return is_string(a) && is_string(b); }
+
 #define EQUALITY_TESTS(name, function, operator, sense)                                           \
   SLOW int test_##function##_mixed(ARGS) {                                                        \
     double x, y;                                                                                  \
+    if (both_strings(fp[B], fp[C])) BRANCH(sense, strings_equal(fp[B], fp[C]) operator true);     \
     if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(sense, x operator y);                        \
     return name##_slow(PASS);                                                                     \
   }                                                                                               \
@@ -520,6 +525,7 @@ static inline bool equality_is_identity(Oop a, Oop b) {
   static int instruction_##function(ARGS) {                                                         \
     double x, y;                                                                                    \
     if (likely(equality_is_identity(fp[B], fp[C]))) fp[A] = oop_from_boolean(fp[B] operator fp[C]); \
+    else if (both_strings(fp[B], fp[C])) fp[A] = oop_from_boolean(strings_equal(fp[B], fp[C]) operator true); \
     else if (float_operands(fp[B], fp[C], &x, &y)) fp[A] = oop_from_boolean(x operator y);          \
     else return name##_slow(PASS);                                                                  \
     NEXT;                                                                                           \
@@ -587,8 +593,13 @@ SLOW int at_slow(ARGS) {
   return send_by_cache(PASS, frame, k + (size_t)CACHE_WORDS * site);
 }
 
-INLINE int at_bytes(ARGS, Oop object, uint64_t index, uint32_t class_index) {
-  if (index >= object_element_count(object)) return at_slow(PASS);
+static bool is_byte_sequence(uint32_t class_index) { return class_index == CLASS_String || class_index == CLASS_ByteArray || class_index == CLASS_Symbol; }
+
+SLOW int at_bytes(ARGS) {
+  Oop object = fp[B];
+  uint64_t index = (uint64_t)oop_to_integer(fp[C]) - 1;
+  uint32_t class_index = header_class_index(object_header(object));
+  if (!is_byte_sequence(class_index) || index >= object_element_count(object)) return at_slow(PASS);
   uint8_t byte = object_bytes(object)[index];
   fp[A] = class_index == CLASS_ByteArray ? oop_from_integer(byte) : oop_from_character(byte);
   ip++;
@@ -606,8 +617,7 @@ static int instruction_at(ARGS) {
     ip++;
     NEXT;
   }
-  if (class_index == CLASS_String || class_index == CLASS_ByteArray || class_index == CLASS_Symbol) return at_bytes(PASS, object, index, class_index);
-  return at_slow(PASS);
+  return at_bytes(PASS);
 }
 
 SLOW int at_put_slow(ARGS) {
@@ -619,11 +629,20 @@ SLOW int at_put_slow(ARGS) {
   return send_by_cache(PASS, frame, k + (size_t)CACHE_WORDS * site);
 }
 
-INLINE int at_put_bytes(ARGS, Oop object, uint64_t index, uint32_t class_index) {
-  Oop value = fp[A];
+SLOW int at_put_bytes(ARGS) {
+  Oop object = fp[B], value = fp[A];
+  uint64_t index = (uint64_t)oop_to_integer(fp[C]) - 1;
+  uint32_t class_index = header_class_index(object_header(object));
+  if (class_index == CLASS_Symbol || !is_byte_sequence(class_index)) return at_put_slow(PASS);
   bool fits = class_index == CLASS_ByteArray ? is_integer(value) && (uint64_t)oop_to_integer(value) < 256 : is_character(value) && oop_to_character(value) < 256;
   if (!fits || index >= object_element_count(object)) return at_put_slow(PASS);
   object_bytes(object)[index] = (uint8_t)(value >> 3);
+  ip++;
+  NEXT;
+}
+
+SLOW int at_put_young(ARGS) {
+  heap_store(vm->heap, fp[B], (size_t)oop_to_integer(fp[C]) - 1, fp[A]);
   ip++;
   NEXT;
 }
@@ -635,12 +654,13 @@ static int instruction_at_put(ARGS) {
   uint32_t class_index = header_class_index(object_header(object));
   if (likely(class_index == CLASS_Array)) {
     if (unlikely(index >= object_size(object))) return at_put_slow(PASS);
-    heap_store(vm->heap, object, index, fp[A]);
+    Oop value = fp[A];
+    if (unlikely(heap_is_young(vm->heap, value) && !heap_is_young(vm->heap, object))) return at_put_young(PASS);
+    object_slots(object)[index] = value;
     ip++;
     NEXT;
   }
-  if (class_index == CLASS_String || class_index == CLASS_ByteArray) return at_put_bytes(PASS, object, index, class_index);
-  return at_put_slow(PASS);
+  return at_put_bytes(PASS);
 }
 
 SLOW int size_slow(ARGS) { return send_known_0(PASS, SELECTOR_SIZE, fp[B]); }
@@ -649,7 +669,7 @@ static int instruction_size(ARGS) {
   Oop object = fp[B];
   uint32_t class_index = class_index_of(object);
   if (class_index == CLASS_Array) fp[A] = oop_from_integer((int64_t)object_size(object));
-  else if (class_index == CLASS_String || class_index == CLASS_ByteArray || class_index == CLASS_Symbol) fp[A] = oop_from_integer((int64_t)object_element_count(object));
+  else if (is_byte_sequence(class_index)) fp[A] = oop_from_integer((int64_t)object_element_count(object));
   else return size_slow(PASS);
   NEXT;
 }

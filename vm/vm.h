@@ -103,6 +103,9 @@ struct VM {
   char *unread;            // input that waits for memory (malloced), or NULL
   size_t unread_length;
   int os_error;            // errno of the last primitive that failed with osError
+  const char *texts;       // method sources of the image (image/snapshot.c)
+  size_t texts_length;
+  char *texts_owned;       // the same if malloced
   void *image_services;  // what the image layer hangs here for its primitives
 };
 
