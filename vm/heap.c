@@ -28,7 +28,7 @@ typedef struct {
 
 enum { KIND_POINTERS, KIND_BYTES, KIND_WEAK, KIND_EPHEMERON, KIND_LIMIT };
 enum { GRANULE = 16, SMALL_GRANULES = 129, TENURE_AGE = 2 };
-enum { DEFAULT_EDEN = 4 << 20, FULL_STEP = 32 << 20, RESERVE_MAX = 16 << 20, SLOTS_WANTED = 1 << 16, PAGE = 4096 };
+enum { DEFAULT_EDEN = 1 << 20, FULL_STEP = 32 << 20, RESERVE_MAX = 16 << 20, SLOTS_WANTED = 1 << 16, PAGE = 4096 };
 
 struct Heap {
   HeapFast fast;
@@ -289,14 +289,20 @@ static size_t limit_bytes(const Heap *heap) { return heap->options.max_heap_byte
 
 static bool over_limit(const Heap *heap, size_t more) { return heap->options.max_heap_bytes != 0 && old_in_use() + more + heap->mapping_bytes > limit_bytes(heap); }
 
-static Oop old_object(Heap *heap, uint32_t class_index, Format format, size_t words) {
+// A new object whose body is not filled yet, but for a last word that is there only because blocks are multiples of a granule.
+static Oop old_object_unfilled(Heap *heap, uint32_t class_index, Format format, size_t words) {
   size_t bytes = block_bytes(words), rounded = (bytes + GRANULE - 1) / GRANULE * GRANULE;
   uint64_t *block = old_block(heap, kind_of(format), bytes);
   if (block == NULL) return OOP_NONE;
-  Oop o = format_block(block, class_index, format, words);
+  block[rounded / 8 - 1] = format_has_pointers(format) ? OOP_NIL : 0;
+  return format_block(block, class_index, format, words);
+}
+
+static Oop old_object(Heap *heap, uint32_t class_index, Format format, size_t words) {
+  Oop o = old_object_unfilled(heap, class_index, format, words);
+  if (o == OOP_NONE) return OOP_NONE;
   uint64_t fill = format_has_pointers(format) ? OOP_NIL : 0;
-  uint64_t *end = block + rounded / 8;
-  for (uint64_t *p = object_slots(o); p < end; p++) *p = fill;
+  for (size_t i = 0; i < words; i++) object_slots(o)[i] = fill;
   if (format == FORMAT_STACK && words > 0) object_slots(o)[0] = oop_from_integer(1);
   return o;
 }
@@ -380,7 +386,7 @@ static uint64_t *survivor_block(Heap *heap, size_t bytes) {
 
 static Oop promote(Heap *heap, Oop o, size_t words) {
   Format f = object_format(o);
-  Oop copy = old_object(heap, header_class_index(object_header(o)), f, words);
+  Oop copy = old_object_unfilled(heap, header_class_index(object_header(o)), f, words);
   if (copy == OOP_NONE) abort();
   heap->statistics.promoted_bytes += block_bytes(words);
   if (format_has_pointers(f)) push(&heap->promoted, copy);
@@ -416,6 +422,15 @@ static void scavenge_slot(Heap *heap, Oop *p) {
 static void scavenge_remembered_slot(Heap *heap, Oop *p) {
   uint8_t *target = (uint8_t *)(uintptr_t)*p;
   if (!is_pointer(*p) || target < heap->survivors[1 - heap->current] || target >= heap->to_end) scavenge_slot(heap, p);
+}
+
+static void scavenge_remembered_slots(Heap *heap) {
+  enum { AHEAD = 16 };  // the slots may lie anywhere in memory: they are fetched ahead
+  const Oop *items = heap->slots.items;
+  for (size_t i = 0, n = heap->slots.count; i < n; i++) {
+    if (i + AHEAD < n) __builtin_prefetch((const void *)(uintptr_t)items[i + AHEAD]);
+    scavenge_remembered_slot(heap, (Oop *)(uintptr_t)items[i]);
+  }
 }
 
 static void visit_root(void *context, Oop *root) { scavenge_slot(context, root); }
@@ -586,7 +601,7 @@ void heap_scavenge(Heap *heap) {
   heap->options.roots(heap->options.owner, true, visit_root, heap);
   scavenge_finalizable(heap);
   for (size_t i = 0; i < former.count; i++) scan_object(heap, former.items[i]);
-  for (size_t i = 0; i < heap->slots.count; i++) scavenge_remembered_slot(heap, (Oop *)(uintptr_t)heap->slots.items[i]);
+  scavenge_remembered_slots(heap);
   scan = trace(heap, scan, &promoted_all);
   scavenge_ephemerons(heap, scan, &promoted_all);
   scavenge_weaks(heap);

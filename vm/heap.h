@@ -18,7 +18,7 @@ typedef void (*RootVisitor)(void *context, Oop *root);
 typedef void (*RootEnumerator)(void *owner, bool young_only, RootVisitor visit, void *visit_context);
 
 typedef struct {
-  size_t eden_bytes;      // 0: default 4 MB; the stress build takes a small one
+  size_t eden_bytes;      // 0: default 1 MB, which the processor's caches hold
   size_t survivor_bytes;  // 0: a quarter of eden, each
   size_t max_heap_bytes;  // soft limit for old space and nursery together; 0: three quarters of the machine's memory
   int marker_threads;     // 0: number of cores, at most 4

@@ -119,6 +119,9 @@ int enter_slowly(ARGS);                               // at a method's first ins
 int safepoint(ARGS);                                  // between two instructions
 int return_value(ARGS, Oop *top, Oop value);          // leaves the frame `top`; also for frames with flags
 size_t selector_arguments(Oop selector);
+// Whether instances of a class understand a selector by a method that does nothing but ^self, or by one with this primitive.
+bool answers_self(VM *vm, uint32_t class_index, Oop selector);
+bool runs_primitive(VM *vm, uint32_t class_index, Oop selector, PlainPrimitive primitive);
 
 // Where a slow path puts the frame of what it calls.
 static inline Oop *free_frame(Oop *fp) { return fp + code_registers(fp[-1]) + FRAME_HEADER; }

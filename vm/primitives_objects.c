@@ -363,6 +363,15 @@ static bool makes_instances(VM *vm, Oop class) {
 
 static Oop behavior_new(VM *vm, Oop *args) { return makes_instances(vm, args[0]) ? new_instance(vm, args[0], 0) : primitive_fail(vm, FAIL_BAD_RECEIVER); }
 
+// `self basicNew initialize` for classes with the usual basicNew whose initialize does nothing; fails for others.
+static Oop behavior_new_initialized(VM *vm, Oop *args) {
+  if (!makes_instances(vm, args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
+  if (!answers_self(vm, (uint32_t)oop_to_integer(AS(Class, args[0])->index), vm->selectors[SELECTOR_INITIALIZE]) ||
+      !runs_primitive(vm, class_index_of(args[0]), vm->selectors[SELECTOR_BASIC_NEW], behavior_new))
+    return primitive_fail(vm, FAIL_UNSUPPORTED);
+  return new_instance(vm, args[0], 0);
+}
+
 static Oop behavior_new_size(VM *vm, Oop *args) {
   if (!makes_instances(vm, args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   if (!is_integer(args[1]) || oop_to_integer(args[1]) < 0) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
@@ -490,6 +499,7 @@ void object_primitives_register(VM *vm) {
       {"objectsBecomeForwardWithHash", 1, objects_become_forward_with_hash, NULL, true},
       {"objectChangeClassTo", 1, object_change_class, NULL, false},
       {"behaviorNew", 0, behavior_new, NULL, false},
+      {"behaviorNewInitialized", 0, behavior_new_initialized, NULL, false},
       {"behaviorNewSize", 1, behavior_new_size, NULL, false},
       {"behaviorAllInstances", 0, behavior_all_instances, NULL, true},
       {"behaviorRegister", 0, behavior_register, NULL, false},

@@ -69,6 +69,16 @@ static GlobalCacheEntry *look_up(VM *vm, uint32_t class_index, Oop selector) {
   return e;
 }
 
+bool answers_self(VM *vm, uint32_t class_index, Oop selector) {
+  const GlobalCacheEntry *e = look_up(vm, class_index, selector);
+  return e != NULL && extra_kind(e->extra) == RUN_SELF;
+}
+
+bool runs_primitive(VM *vm, uint32_t class_index, Oop selector, PlainPrimitive primitive) {
+  const GlobalCacheEntry *e = look_up(vm, class_index, selector);
+  return e != NULL && extra_kind(e->extra) == RUN_PRIMITIVE && vm->primitives[extra_operand(e->extra)]->plain == primitive;
+}
+
 // --- linking
 
 static void note_linked(VM *vm, Oop code, uint32_t *instruction, Oop *cache) {
