@@ -307,7 +307,7 @@ static int instruction_divide(ARGS) {
     }
     return DIVIDE_slow(PASS);
   }
-  double x, y;
+  double x = 0.0, y = 0.0;
   if (likely(float_operands(a, b, &x, &y)) && y != 0.0 && likely(float_is_immediate(x / y, &result))) {
     fp[A] = result;
     NEXT;
