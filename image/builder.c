@@ -3,6 +3,7 @@
 // Everything made here lives in old space: the interpreter relies on code, literal frames and bindings that never move. If
 // memory runs out in the middle, what was made so far is garbage, and the caller collects and starts again.
 #include "image/builder.h"
+#include "image/snapshot.h"
 #include "vm/interpreter.h"
 #include <gmp.h>
 #include <stdio.h>
@@ -275,10 +276,11 @@ static Oop source_map(Builder *b, const Code *code) {
   return map;
 }
 
-uint32_t code_line_at(Oop code, size_t instruction) {
-  Oop map = AS(CompiledMethod, code)->sourceMap;
-  if (class_index_of(map) != CLASS_ByteArray) return 0;
-  const uint8_t *p = object_bytes(map), *end = p + object_element_count(map);
+uint32_t code_line_at(const VM *vm, Oop code, size_t instruction) {
+  size_t length;
+  const uint8_t *p = (const uint8_t *)snapshot_text(vm, AS(CompiledMethod, code)->sourceMap, &length);
+  if (p == NULL) return 0;
+  const uint8_t *end = p + length;
   uint64_t offset = 0;
   int64_t line = 0, found = 0;
   while (p < end) {
@@ -441,7 +443,7 @@ static void list_code(VM *vm, FILE *out, Oop code, int depth) {
   bool primitive = !code_flag(code, CODE_IS_BLOCK) && AS(CompiledMethod, code)->primitive != OOP_NIL;
   for (size_t i = 0; i < count; i++) {
     uint32_t ins = instruction_original(words[i]), op = ins & 255;
-    fprintf(out, "%*s%4zu  line %-4u %s", 2 * depth, "", i, code_line_at(code, i), op < OP_LIMIT ? opcode_rows[op].name : "?");
+    fprintf(out, "%*s%4zu  line %-4u %s", 2 * depth, "", i, code_line_at(vm, code, i), op < OP_LIMIT ? opcode_rows[op].name : "?");
     if (op == OP_EXT) fprintf(out, " %u", OPERAND_BX(ins));
     else if (op == OP_PRIMITIVE) {
       fputc(' ', out);

@@ -115,7 +115,7 @@ static Oop code_disassemble_(VM *vm, Oop *args) {
 static Oop code_line_at_(VM *vm, Oop *args) {
   if (!is_code(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   if (!is_integer(args[1]) || oop_to_integer(args[1]) < 0) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
-  uint32_t line = code_line_at(args[0], (size_t)oop_to_integer(args[1]));
+  uint32_t line = code_line_at(vm, args[0], (size_t)oop_to_integer(args[1]));
   return line == 0 ? OOP_NIL : oop_from_integer(line);
 }
 

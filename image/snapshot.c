@@ -3,10 +3,10 @@
 //   header    HEADER_WORDS words, see the enum
 //   classes   class_count words: the class of each index
 //   objects   each: a size word if its body has SIZE_IN_FRONT words or more, its header, its body; grouped by class index
-//   texts     the sources of methods as UTF-8, one behind the other, filled up with zero bytes
+//   texts     the sources of methods as UTF-8 and the source maps of code, one behind the other, filled up with zero bytes
 //
-// A method whose source is among the texts has a SmallInteger in the slot for it: position << TEXT_LENGTH_BITS | length. It stays so
-// after loading: sources are read when somebody asks (methodSource), not made objects at every start.
+// Code whose source or source map is among the texts has a SmallInteger in the slot for it: position << TEXT_LENGTH_BITS | length. It stays
+// so after loading: they are read when somebody asks (methodSource, snapshot_text), not made objects at every start.
 //
 // An oop that points to the n-th object (from 1) is n * 8; all others are themselves. Order: objects as a walk from the roots meets them,
 // then by class. So the same objects give the same file, whatever their addresses.
@@ -73,12 +73,15 @@ typedef struct {
   uint64_t now;
 } Writer;
 
-// The text that a method's source slot refers to; NULL if it does not, or to no place that there is.
-static const char *text_at(const char *texts, size_t texts_length, Oop reference, size_t *length) {
+const char *snapshot_text(const VM *vm, Oop reference, size_t *length) {
+  if (class_index_of(reference) == CLASS_ByteArray) {
+    *length = object_element_count(reference);
+    return (const char *)object_bytes(reference);
+  }
   if (!is_integer(reference) || oop_to_integer(reference) < 0) return NULL;
   uint64_t n = (uint64_t)oop_to_integer(reference), position = n >> TEXT_LENGTH_BITS;
   *length = n & ((1u << TEXT_LENGTH_BITS) - 1);
-  return position <= texts_length && *length <= texts_length - position ? texts + position : NULL;
+  return position <= vm->texts_length && *length <= vm->texts_length - position ? vm->texts + position : NULL;
 }
 
 static size_t hash_place(const Writer *w, Oop o) {
@@ -118,7 +121,13 @@ static size_t words_in_use(Oop o) {
   return used < object_size(o) ? used : object_size(o);
 }
 
-static bool is_source(Oop o, size_t slot) { return class_index_of(o) == CLASS_CompiledMethod && slot == SLOT_OF(CompiledMethod, source); }
+static bool is_code(Oop o) { return is_pointer(o) && o != OOP_NONE && (class_index_of(o) == CLASS_CompiledMethod || class_index_of(o) == CLASS_CompiledBlock); }
+
+// Whether that slot of an object refers to a text.
+static bool is_text(Oop o, size_t slot) {
+  if (slot == SLOT_OF(CompiledMethod, sourceMap)) return is_code(o);
+  return slot == SLOT_OF(CompiledMethod, source) && class_index_of(o) == CLASS_CompiledMethod;
+}
 
 static void walk(Writer *w) {
   VM *vm = w->vm;
@@ -129,7 +138,7 @@ static void walk(Writer *w) {
     Oop o = w->objects[i];
     if (!format_has_pointers(object_format(o))) continue;
     for (size_t j = 0, n = words_in_use(o); j < n; j++)
-      if (!is_source(o, j)) reach(w, object_slots(o)[j]);
+      if (!is_text(o, j)) reach(w, object_slots(o)[j]);
   }
 }
 
@@ -222,11 +231,11 @@ static void put_text(Writer *w, const char *text, size_t length) {
   w->texts_length += length;
 }
 
-// A method's source goes to the texts. One that is longer than a reference can say (256 MB) is left out.
-static uint64_t source_word(Writer *w, Oop source) {
+// What such a slot holds goes to the texts. A text that is longer than a reference can say (256 MB) is left out.
+static uint64_t text_word(Writer *w, Oop o) {
   size_t length = 0;
-  char *made = string_to_utf8(source, &length);
-  const char *text = made != NULL ? made : text_at(w->vm->texts, w->vm->texts_length, source, &length);
+  char *made = string_to_utf8(o, &length);
+  const char *text = made != NULL ? made : snapshot_text(w->vm, o, &length);
   size_t position = w->texts_length;
   bool kept = text != NULL && length >> TEXT_LENGTH_BITS == 0;
   if (kept) put_text(w, text, length);
@@ -246,7 +255,7 @@ static void put_object(Writer *w, Oop o) {
   else if (!format_has_pointers(object_format(o)))
     for (size_t i = 0; i < size; i++) put(w, class_index == CLASS_WordArray ? code_word(o, i) : object_slots(o)[i]);
   else
-    for (size_t i = 0; i < size; i++) put(w, is_source(o, i) ? source_word(w, object_slots(o)[i]) : encode(w, object_slots(o)[i]));
+    for (size_t i = 0; i < size; i++) put(w, is_text(o, i) ? text_word(w, object_slots(o)[i]) : encode(w, object_slots(o)[i]));
 }
 
 // The texts as words; answers how many.
@@ -571,12 +580,11 @@ static bool load_texts(Reader *r) {
   }
   vm->texts = texts;
   vm->texts_length = length;
-  for (size_t i = 1; i <= r->object_count && !r->trusted; i++) {
-    if (class_index_of(r->objects[i]) != CLASS_CompiledMethod) continue;
-    Oop source = AS(CompiledMethod, r->objects[i])->source;
-    if (source != OOP_NIL && text_at(texts, length, source, &length) == NULL) return fail(r, "a method's source is damaged");
-    length = vm->texts_length;
-  }
+  if (r->trusted) return true;
+  for (size_t i = 1; i <= r->object_count; i++)
+    for (size_t slot = 0; is_code(r->objects[i]) && slot < object_size(r->objects[i]); slot++)
+      if (is_text(r->objects[i], slot) && object_slots(r->objects[i])[slot] != OOP_NIL && snapshot_text(vm, object_slots(r->objects[i])[slot], &length) == NULL)
+        return fail(r, "a method's source is damaged");
   return true;
 }
 
@@ -595,8 +603,6 @@ static bool resolve_primitives(Reader *r) {
   }
   return true;
 }
-
-static bool is_code(Oop o) { return is_pointer(o) && o != OOP_NONE && (class_index_of(o) == CLASS_CompiledMethod || class_index_of(o) == CLASS_CompiledBlock); }
 
 static bool address_of(Oop code, Oop offset, Oop *out) {
   if (!is_integer(offset) || oop_to_integer(offset) < 0 || (uint64_t)oop_to_integer(offset) >= object_element_count(AS(CompiledMethod, code)->code)) return false;
@@ -700,7 +706,7 @@ static Oop save_image(VM *vm, Oop *args) {
 static Oop method_source(VM *vm, Oop *args) {
   size_t length;
   if (class_index_of(args[0]) != CLASS_CompiledMethod) return primitive_fail(vm, FAIL_BAD_RECEIVER);
-  const char *text = text_at(vm->texts, vm->texts_length, AS(CompiledMethod, args[0])->source, &length);
+  const char *text = snapshot_text(vm, AS(CompiledMethod, args[0])->source, &length);
   if (text == NULL) return primitive_fail(vm, FAIL_NOT_FOUND);
   if (utf8_valid_length(text, length) != length) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
   Oop source = string_from_utf8(vm, text, length);
