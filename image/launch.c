@@ -22,9 +22,12 @@ static Oop system_launch(VM *vm, Oop *args) {
   if (l == NULL) return primitive_fail(vm, FAIL_BAD_STATE);
   Oop kind = symbol_intern(vm, l->kind, strlen(l->kind));
   Oop source = l->words != NULL ? text_array(vm, l->words, l->word_count) : text_or_nil(vm, l->source, l->source_length);
+  // what is short is that of the last allocation: none may follow one that failed, least of all that of a long source
+  if (kind == OOP_NONE || source == OOP_NONE) return primitive_needs_collection(vm);
   Oop file = text_or_nil(vm, l->file, l->file == NULL ? 0 : strlen(l->file));
+  if (file == OOP_NONE) return primitive_needs_collection(vm);
   Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, 3);
-  if (kind == OOP_NONE || source == OOP_NONE || file == OOP_NONE || array == OOP_NONE) return primitive_needs_collection(vm);
+  if (array == OOP_NONE) return primitive_needs_collection(vm);
   heap_store(vm->heap, array, 0, kind);
   heap_store(vm->heap, array, 1, source);
   heap_store(vm->heap, array, 2, file);

@@ -764,10 +764,17 @@ static int primitive_semaphore_wait_until(ARGS) {
   return wait_on(PASS, semaphore);
 }
 
+// The process that has waited longest. A semaphore is a list that Smalltalk code can put other things into.
+static Oop take_waiting(VM *vm, Oop semaphore) {
+  Oop first = list_take_first(vm, semaphore);
+  while (first != OOP_NONE && (!is_process(first) || state_of(first) != STATE_WAITING || P(first)->waitingOn != semaphore)) first = list_take_first(vm, semaphore);
+  return first;
+}
+
 static int primitive_semaphore_signal(ARGS) {
   Oop semaphore = fp[0];
   if (!is_semaphore(semaphore)) return fail(PASS, FAIL_BAD_RECEIVER);
-  Oop process = list_take_first(vm, semaphore);
+  Oop process = take_waiting(vm, semaphore);
   if (process == OOP_NONE) {
     AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess_of(semaphore) + 1);
     return return_value(PASS, fp, semaphore);
