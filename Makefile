@@ -51,16 +51,27 @@ demo: deps
 $(OUT)/mutate: $(OBJECTS) $(OUT)/tests/mutate.o
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
+# The C unit tests. They read the standard image from the directory they are in.
+UNIT := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/unit/*.c))
+$(UNIT): ALL_CFLAGS += -Wno-sign-conversion  # Check's comparisons convert
+$(OUT)/unit: $(OBJECTS) $(UNIT) $(OUT)/standard.image
+	$(CC) $(ALL_CFLAGS) -o $@ $(OBJECTS) $(UNIT) -lcheck -lsubunit -lrt $(LIBS)
+
+# Writes the listings that the compiler's tests expect anew: look at the difference before you believe it.
+golden: $(OUT)/unit
+	$(OUT)/unit --write-golden
+
 check: deps
-	$(MAKE) $(OUT)/baton $(OUT)/test.image $(OUT)/mutate
+	$(MAKE) $(OUT)/baton $(OUT)/test.image $(OUT)/mutate $(OUT)/unit
 	$(if $(filter release,$(MODE)),tools/tailcalls $(addprefix $(OUT)/vm/,send.o interpreter.o context.o process.o))
+	$(OUT)/unit
 	tests/run $(OUT)
 
 $(OUT)/%.o: %.c Makefile
 	@mkdir -p $(dir $@)
 	$(CC) $(ALL_CFLAGS) -MMD -c -o $@ $<
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(UNIT:.o=.d)
 
 bench: $(OUT)/baton
 	tests/bench/run $(OUT)/baton
@@ -81,4 +92,4 @@ clean:
 -include $(OUT)/tools/main.d $(OUT)/tools/bootstrap.d
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check bench lint install clean
+.PHONY: all deps demo check golden bench lint install clean

@@ -83,6 +83,13 @@ static Oop block_object(void *block) {
 
 static size_t named_slots_of(Heap *heap, Oop o);
 
+// Enters a weak or ephemeron object in the queue of what is to be finalized, once until it is fetched: HEADER_MARK says that it is there.
+static void enqueue_finalizable(Heap *heap, Oop o) {
+  if (object_header(o) & HEADER_MARK) return;
+  *object_words(o) |= HEADER_MARK;
+  push(&heap->finalizable, o);
+}
+
 // Number of slots that hold oops the collector follows (weak ones included).
 static size_t slot_count(Oop o) {
   Format f = object_format(o);
@@ -179,7 +186,7 @@ static void ephemerons_at_mark_end(Heap *heap) {
     Oop e = heap->ephemerons.items[i];
     if (e == OOP_NONE) continue;
     heap->ephemerons.items[i] = OOP_NONE;
-    push(&heap->finalizable, e);
+    enqueue_finalizable(heap, e);
     mark_ephemeron_slots(heap, e);
   }
 }
@@ -193,7 +200,7 @@ static void weaks_at_mark_end(Heap *heap) {
         object_slots(w)[j] = OOP_NIL;
         lost = true;
       }
-    if (lost) push(&heap->finalizable, w);
+    if (lost) enqueue_finalizable(heap, w);
   }
 }
 
@@ -499,7 +506,7 @@ static uint8_t *scavenge_ephemerons(Heap *heap, uint8_t *scan, Vector *promoted_
     Oop e = heap->ephemerons.items[i];
     if (e == OOP_NONE) continue;
     heap->ephemerons.items[i] = OOP_NONE;
-    push(&heap->finalizable, e);
+    enqueue_finalizable(heap, e);
     scan_ephemeron(heap, e);
     scan = trace(heap, scan, promoted_all);
   }
@@ -517,7 +524,7 @@ static void scavenge_weaks(Heap *heap) {
       lost |= !forwarded(*p);
       *p = forwarded(*p) ? (Oop)object_header(*p) : OOP_NIL;
     }
-    if (lost) push(&heap->finalizable, w);
+    if (lost) enqueue_finalizable(heap, w);
   }
   heap->weaks.count = 0;
 }
@@ -677,7 +684,10 @@ void heap_set_max_bytes(Heap *heap, size_t bytes) { heap->options.max_heap_bytes
 size_t heap_fetch_finalizable(Heap *heap, Oop *out, size_t capacity) {
   size_t n = heap->finalizable.count < capacity ? heap->finalizable.count : capacity;
   heap->finalizable.count -= n;
-  memcpy(out, heap->finalizable.items + heap->finalizable.count, n * sizeof(Oop));
+  for (size_t i = 0; i < n; i++) {
+    out[i] = heap->finalizable.items[heap->finalizable.count + i];
+    *object_words(out[i]) &= ~(uint64_t)HEADER_MARK;
+  }
   heap->statistics.finalized += n;
   return n;
 }
@@ -797,7 +807,9 @@ typedef struct {
 } Verification;
 
 static void fault(Verification *v, Oop o, const char *what) {
-  if (v->faults++ < 20) fprintf(v->report, "heap: object %#llx (in %#llx of class %u, %zu words): %s\n", (unsigned long long)o, (unsigned long long)v->holder, class_index_of(v->holder), object_size(v->holder), what);
+  if (v->faults++ >= 20) return;
+  if (v->holder == OOP_NONE) fprintf(v->report, "heap: object %#llx (in a root): %s\n", (unsigned long long)o, what);
+  else fprintf(v->report, "heap: object %#llx (in %#llx of class %u, %zu words): %s\n", (unsigned long long)o, (unsigned long long)v->holder, class_index_of(v->holder), object_size(v->holder), what);
 }
 
 static void verify_reference(Verification *v, Oop o) {
