@@ -232,6 +232,12 @@ static void library_initialise(int markers) {
   library.kinds[KIND_EPHEMERON] = GC_new_kind(GC_new_free_list(), GC_MAKE_PROC(proc, FORMAT_EPHEMERON), 0, 1);
 }
 
+// Boehm looks through this thread's stack too, where words that an earlier collection left might keep objects alive.
+static __attribute__((noinline)) void clear_stack_below(void) {
+  volatile uint64_t words[8192];
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) words[i] = 0;
+}
+
 static void *collector_main(void *argument) {
   pthread_mutex_lock(&library.mutex);
   library_initialise(*(int *)argument);
@@ -240,6 +246,7 @@ static void *collector_main(void *argument) {
   for (;;) {
     while (library.request == 0) pthread_cond_wait(&library.changed, &library.mutex);
     GC_word before = GC_get_gc_no();
+    clear_stack_below();
     GC_enable();
     GC_gcollect();
     GC_disable();
