@@ -121,7 +121,7 @@ static void find_build_directory(const char *program) {
 }
 
 int main(int argc, char **argv) {
-  Suite *(*const suites[])(void) = {object_suite, heap_suite, symbol_suite, class_suite};
+  Suite *(*const suites[])(void) = {object_suite, heap_suite, symbol_suite, class_suite, opcodes_suite, verifier_suite};
   find_build_directory(argv[0]);
   (void)argc;
   SRunner *runner = srunner_create(suites[0]());

@@ -2,7 +2,7 @@
 #ifndef BATON_TESTS_UNIT_UNIT_H
 #define BATON_TESTS_UNIT_UNIT_H
 
-#include "vm/vm.h"
+#include "vm/interpreter.h"
 #include <check.h>
 
 // The VM of the running test, fresh for each.
