@@ -55,6 +55,7 @@ struct Node {
   Inlining inlining;
   bool parenthesized;
   Function *function;  // of a block that is not inlined
+  unsigned depth;      // of the tree below
 };
 
 typedef struct Assignment Assignment;
@@ -131,6 +132,9 @@ typedef struct {
   size_t line_count;
   int max_errors;
   bool gave_up;
+  unsigned nesting;  // of brackets, while parsing
+  size_t located, located_line;  // where compiler_locate was last, so that it need not count a long line from its start
+  uint32_t located_column;
   Scope *scope;     // the parser's current one
   Scope *method_scope;
   Node *body;       // the method as a block
@@ -148,7 +152,7 @@ typedef struct {
 } Compiler;
 
 // --- compiler.c
-void compiler_locate(const Compiler *c, size_t offset, uint32_t *line, uint32_t *column);
+void compiler_locate(Compiler *c, size_t offset, uint32_t *line, uint32_t *column);
 // message is a format; found and expected may be NULL.
 void compiler_error(Compiler *c, size_t offset, const char *found, const char *expected, const char *message, ...) __attribute__((format(printf, 5, 6)));
 bool text_is(Text text, const char *string);
