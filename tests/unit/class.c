@@ -19,7 +19,9 @@ static Oop new_class(Oop superclass) {
   return class;
 }
 
-static void add_method(Oop class, const char *selector, Oop method) { ck_assert(method_dictionary_put(vm, AS(Class, class)->methodDictionary, intern(selector), method)); }
+static void add_method(Oop class, const char *selector, Oop method) {
+  ck_assert(method_dictionary_put(vm, AS(Class, class)->methodDictionary, intern(selector), method));
+}
 
 // --- dictionaries
 

@@ -2,9 +2,10 @@
 //
 // A scavenge ages what it copies; what has been copied twice is promoted by the third. The tests name objects by their root, since every
 // collection moves them.
+#include <stdlib.h>
+
 #include "tests/unit/unit.h"
 #include "vm/layouts.h"
-#include <stdlib.h>
 
 enum { EDEN = 1 << 20, GRANT = 512 << 10, ROOTS = 64, LARGE = 2000, CLASS_NAMED_WEAK = CLASS_KNOWN_LIMIT, CLASSES };
 
@@ -407,8 +408,10 @@ static bool is_finalizable(Oop o) {
 
 // The loop: a young array, an old one; then by a full collection.
 static void collect(bool full) {
-  if (full) heap_collect(heap);
-  else heap_scavenge(heap);
+  if (full)
+    heap_collect(heap);
+  else
+    heap_scavenge(heap);
 }
 
 START_TEST(a_weak_array_loses_dead_elements_and_is_finalizable) {

@@ -2,11 +2,12 @@
 //
 // Check runs each test in a process of its own, so a crash fails one test. With CK_FORK=no all run in this one, one VM after the other,
 // which the collector allows: what belonged to a VM that has been freed is garbage in the next full collection. Only one VM may be open at a
-// time, since Boehm's callbacks know one heap.
-#include "tests/unit/unit.h"
+// time, since Boehm's callbacks know one heap. The sanitizer builds are tested that way: forks are slow there.
+#include <stdlib.h>
+
 #include "image/launch.h"
 #include "image/snapshot.h"
-#include <stdlib.h>
+#include "tests/unit/unit.h"
 
 VM *vm;
 const char *build_directory = "build";
@@ -32,10 +33,17 @@ Oop young_object(Heap *heap, uint32_t class_index, Format format, size_t words) 
   return o;
 }
 
+// Fixtures also run outside of a test, when listings are written.
+static void must(bool good, const char *what) {
+  if (good) return;
+  fprintf(stderr, "unit: %s\n", what);
+  abort();
+}
+
 void open_vm(void) {
   static const Launch launch = {.kind = "resume"};
   vm = vm_new(NULL);
-  ck_assert_ptr_nonnull(vm);
+  must(vm != NULL, "no memory for a VM");
   launch_register(vm, &launch);
   snapshot_register(vm);
   heap_make_room(vm->heap, STRESS_GRANT);
@@ -72,7 +80,7 @@ static Oop make_class(uint32_t index, const char *name, Format format, size_t sl
   AS(Class, class)->name = symbol_named(name);
   AS(Class, class)->layout = oop_from_integer((int64_t)slots | (int64_t)format << 16);
   AS(Class, class)->methodDictionary = method_dictionary_new(vm, 4);
-  ck_assert_uint_eq(class_register(vm, class), index);
+  must(class_register(vm, class) == index, "a class has another index");
   return class;
 }
 
@@ -103,10 +111,10 @@ void open_image(void) {
   snprintf(path, sizeof path, "%s/standard.image", build_directory);
   size_t length;
   char *bytes = read_file(path, &length);
-  ck_assert_msg(bytes != NULL, "%s cannot be read", path);
+  must(bytes != NULL, path);
   open_vm();
   const char *wrong = snapshot_load(vm, (const uint8_t *)bytes, length, true);
-  ck_assert_msg(wrong == NULL, "%s", wrong);
+  must(wrong == NULL, wrong);
   free(bytes);
 }
 
@@ -121,9 +129,10 @@ static void find_build_directory(const char *program) {
 }
 
 int main(int argc, char **argv) {
-  Suite *(*const suites[])(void) = {object_suite, heap_suite, symbol_suite, class_suite, opcodes_suite, verifier_suite};
+  Suite *(*const suites[])(void) = {object_suite, heap_suite,   symbol_suite,   class_suite, opcodes_suite, verifier_suite,
+                                    lexer_suite,  parser_suite, compiler_suite, tonel_suite, snapshot_suite};
   find_build_directory(argv[0]);
-  (void)argc;
+  if (argc > 1 && strcmp(argv[1], "--write-golden") == 0) return golden_write();
   SRunner *runner = srunner_create(suites[0]());
   for (size_t i = 1; i < sizeof suites / sizeof *suites; i++) srunner_add_suite(runner, suites[i]());
   srunner_run_all(runner, CK_ENV);

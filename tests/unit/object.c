@@ -1,6 +1,7 @@
 // Tags, immediate values, headers and formats: everything of vm/object.h and vm/layouts.h that needs no heap.
-#include "tests/unit/unit.h"
 #include <math.h>
+
+#include "tests/unit/unit.h"
 
 START_TEST(small_integers_keep_their_value) {
   const int64_t values[] = {0, 1, -1, 7, -8, 1000000007, -1000000007, SMALL_INTEGER_MAX, SMALL_INTEGER_MIN};

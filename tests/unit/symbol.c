@@ -1,6 +1,7 @@
 // Symbols and strings: UTF-8 in and out, one object a symbol, byte and wide forms.
-#include "tests/unit/unit.h"
 #include <stdlib.h>
+
+#include "tests/unit/unit.h"
 
 static Oop intern(const char *text) { return symbol_intern(vm, text, strlen(text)); }
 
@@ -69,11 +70,11 @@ static const struct {
 } texts[] = {
     {"", 0, false},
     {"plain", 5, false},
-    {"\xC3\xA9t\xC3\xA9", 3, false},              // Latin-1 fits in bytes
-    {"\xC3\xBF", 1, false},                       // 255
-    {"\xC4\x80", 1, true},                        // 256
-    {"a\xF0\x9F\x98\x80z", 3, true},              // above the first plane
-    {"\xF4\x8F\xBF\xBF", 1, true},                // the last code point
+    {"\xC3\xA9t\xC3\xA9", 3, false},  // Latin-1 fits in bytes
+    {"\xC3\xBF", 1, false},           // 255
+    {"\xC4\x80", 1, true},            // 256
+    {"a\xF0\x9F\x98\x80z", 3, true},  // above the first plane
+    {"\xF4\x8F\xBF\xBF", 1, true},    // the last code point
 };
 
 START_TEST(utf8_comes_back_as_it_went_in) {
@@ -103,7 +104,7 @@ static const struct {
     {"\xED\xA0\x80", 3, 3},      // a surrogate
     {"\xF4\x90\x80\x80", 4, 4},  // beyond the last code point
     {"\xFF\xFE", 2, 2},
-    {"a\xE2\x82", 3, 3},         // cut off
+    {"a\xE2\x82", 3, 3},  // cut off
 };
 
 START_TEST(malformed_utf8_counts_byte_by_byte) {
@@ -135,11 +136,11 @@ Suite *symbol_suite(void) {
   tcase_add_test(c, ten_thousand_symbols_are_all_found);
   tcase_add_test(c, the_empty_symbol_exists);
   tcase_add_test(c, a_symbol_may_hold_nul);
-  tcase_add_loop_test(c, a_selector_tells_its_arguments, 0, sizeof selectors / sizeof *selectors);
+  add_rows(c, a_selector_tells_its_arguments, selectors);
   tcase_add_test(c, the_vm_knows_its_selectors_and_reasons);
   c = test_case(s, "strings", open_vm, close_vm);
-  tcase_add_loop_test(c, utf8_comes_back_as_it_went_in, 0, sizeof texts / sizeof *texts);
-  tcase_add_loop_test(c, malformed_utf8_counts_byte_by_byte, 0, sizeof malformed / sizeof *malformed);
+  add_rows(c, utf8_comes_back_as_it_went_in, texts);
+  add_rows(c, malformed_utf8_counts_byte_by_byte, malformed);
   tcase_add_test(c, what_is_no_string_has_no_text);
   return s;
 }

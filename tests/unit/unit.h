@@ -2,8 +2,9 @@
 #ifndef BATON_TESTS_UNIT_UNIT_H
 #define BATON_TESTS_UNIT_UNIT_H
 
-#include "vm/interpreter.h"
 #include <check.h>
+
+#include "vm/interpreter.h"
 
 // The VM of the running test, fresh for each.
 extern VM *vm;
@@ -46,5 +47,8 @@ static inline TCase *test_case(Suite *suite, const char *name, void (*open)(void
   suite_add_tcase(suite, c);
   return c;
 }
+
+// Adds a loop test with one step a row of a table.
+#define add_rows(tcase, test, table) tcase_add_loop_test(tcase, test, 0, (int)(sizeof(table) / sizeof *(table)))
 
 #endif

@@ -4,6 +4,7 @@
 // The program: the instruction at word 0, with the words that belong to it; at FIXED_AT an AT and its EXT; a return at the end. The frame has
 // REGISTERS registers, the code two send sites (unary, and two arguments) and a literal of each kind.
 #include "vm/verifier.h"
+
 #include "tests/unit/unit.h"
 
 enum { REGISTERS = 12, SITES = 2, UNARY_SITE = 0, BINARY_SITE = 1, COUNT = 9, FIXED_AT = 6 };
@@ -27,7 +28,8 @@ static uint32_t wide(int op, int a, int bx) { return (uint32_t)op | (uint32_t)a 
 static Oop old_object_of(uint32_t class_index, Format f, size_t size) { return heap_allocate_old(vm->heap, class_index, f, size); }
 
 static void set_header(int64_t flags, size_t registers) {
-  AS(CompiledMethod, code)->header = oop_from_integer((int64_t)registers << CODE_REGISTERS_SHIFT | (int64_t)SITES << CODE_SITES_SHIFT | (int64_t)1 << CODE_ARGUMENTS_SHIFT | flags);
+  AS(CompiledMethod, code)->header =
+      oop_from_integer((int64_t)registers << CODE_REGISTERS_SHIFT | (int64_t)SITES << CODE_SITES_SHIFT | (int64_t)1 << CODE_ARGUMENTS_SHIFT | flags);
 }
 
 static Oop literal_frame(void) {
@@ -70,9 +72,12 @@ static void make_program(int op) {
   for (size_t i = 0; i < COUNT; i++) words[i] = OP_RETURN_SELF;
   words[FIXED_AT] = word(OP_AT, 1, 2, 3);
   words[FIXED_AT + 1] = wide(OP_EXT, 1, UNARY_SITE);
-  if (has(op, 'k')) words[0] = wide(op, 1, literal_for(op));
-  else if (has(op, 'j') || has(op, 'J')) words[0] = (uint32_t)op | 1 << 8;
-  else words[0] = word(op, 1, 2, has(op, 's') ? UNARY_SITE : 3);
+  if (has(op, 'k'))
+    words[0] = wide(op, 1, literal_for(op));
+  else if (has(op, 'j') || has(op, 'J'))
+    words[0] = (uint32_t)op | 1 << 8;
+  else
+    words[0] = word(op, 1, 2, has(op, 's') ? UNARY_SITE : 3);
   if (has(op, 'J')) words[0] = (uint32_t)op;
   if (has(op, 'E')) words[1] = wide(OP_EXT, 1, extension_for(op));
   if (has(op, 'T')) words[1] = wide(OP_JUMP_FALSE, 1, 0);
@@ -198,8 +203,10 @@ START_TEST(literals_of_another_kind_are_refused) {
   make_program(op);
   for (int literal = LITERAL_BINDING; literal < LITERAL_LIMIT; literal++) {
     if (literal == literal_for(op)) continue;
-    if (op == OP_CLOSURE) refuse_second(op, with_bx(words[1], literal), "a literal of another kind");
-    else refuse_first(op, with_bx(words[0], literal), "a literal of another kind");
+    if (op == OP_CLOSURE)
+      refuse_second(op, with_bx(words[1], literal), "a literal of another kind");
+    else
+      refuse_first(op, with_bx(words[0], literal), "a literal of another kind");
   }
 }
 END_TEST
@@ -310,9 +317,7 @@ END_TEST
 
 // --- the code as a whole
 
-START_TEST(code_without_instructions_is_refused) {
-  ck_assert_ptr_nonnull(verify_words(words, 0));
-}
+START_TEST(code_without_instructions_is_refused) { ck_assert_ptr_nonnull(verify_words(words, 0)); }
 END_TEST
 
 START_TEST(frames_too_small_or_too_large_are_refused) {
