@@ -58,6 +58,8 @@ $(UNIT): ALL_CFLAGS += -Wno-sign-conversion  # Check's comparisons convert
 $(OUT)/unit: $(OBJECTS) $(UNIT) $(OUT)/standard.image
 	$(CC) $(ALL_CFLAGS) -o $@ $(OBJECTS) $(UNIT) -lcheck -lsubunit -lrt $(LIBS)
 
+UNIT_SETTINGS := $(if $(filter asan tsan,$(MODE)),CK_FORK=no)  # to fork is slow there
+
 # Writes the listings that the compiler's tests expect anew: look at the difference before you believe it.
 golden: $(OUT)/unit
 	$(OUT)/unit --write-golden
@@ -65,7 +67,7 @@ golden: $(OUT)/unit
 check: deps
 	$(MAKE) $(OUT)/baton $(OUT)/test.image $(OUT)/mutate $(OUT)/unit
 	$(if $(filter release,$(MODE)),tools/tailcalls $(addprefix $(OUT)/vm/,send.o interpreter.o context.o process.o))
-	$(if $(filter asan tsan,$(MODE)),CK_FORK=no) $(OUT)/unit  # to fork is slow there
+	$(UNIT_SETTINGS) $(OUT)/unit
 	tests/run $(OUT)
 
 # The fuzzers: `make fuzz FUZZ_SECONDS=600` runs each for so long, in a mode of its own and with clang.
