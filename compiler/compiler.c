@@ -14,30 +14,34 @@ static void find_lines(Compiler *c) {
   for (size_t i = 0; i < s.length; i++) count += s.bytes[i] == '\n' || (s.bytes[i] == '\r' && (i + 1 == s.length || s.bytes[i + 1] != '\n'));
   c->line_starts = arena_allocate(&c->arena, count * sizeof *c->line_starts);
   c->line_count = 1;
-  c->is_ascii = true;
-  for (size_t i = 0; i < s.length; i++) c->is_ascii &= (unsigned char)s.bytes[i] < 128;
   for (size_t i = 0; i < s.length; i++)
     if (s.bytes[i] == '\n' || (s.bytes[i] == '\r' && (i + 1 == s.length || s.bytes[i + 1] != '\n'))) c->line_starts[c->line_count++] = i + 1;
 }
 
-// From 1, in code points. A line may be as long as the text, so what needs no counting is not counted.
-static uint32_t column_of(const Compiler *c, size_t line_start, size_t offset) {
-  if (offset > c->request->source.length) offset = c->request->source.length;
-  if (c->is_ascii) return (uint32_t)(offset - line_start) + 1;
-  uint32_t n = 1;
-  for (size_t i = line_start; i < offset; i++) n += ((unsigned char)c->request->source.bytes[i] & 0xC0) != 0x80;
-  return n;
-}
-
-void compiler_locate(const Compiler *c, size_t offset, uint32_t *line, uint32_t *column) {
+// The index of the line that the offset lies in.
+static size_t line_of(const Compiler *c, size_t offset) {
   size_t low = 0, high = c->line_count;
   while (high - low > 1) {
     size_t middle = (low + high) / 2;
     if (c->line_starts[middle] <= offset) low = middle;
     else high = middle;
   }
-  *line = (c->request->first_line == 0 ? 1 : c->request->first_line) + (uint32_t)low;
-  *column = column_of(c, c->line_starts[low], offset) + (low == 0 && c->request->first_column > 0 ? c->request->first_column - 1 : 0);
+  return low;
+}
+
+static uint32_t begins_character(const Compiler *c, size_t offset) { return ((unsigned char)c->request->source.bytes[offset] & 0xC0) != 0x80; }
+
+void compiler_locate(Compiler *c, size_t offset, uint32_t *line, uint32_t *column) {
+  size_t n = line_of(c, offset), end = offset < c->request->source.length ? offset : c->request->source.length;
+  if (c->located_column == 0 || c->located_line != n) {
+    c->located_line = n;
+    c->located = c->line_starts[n];
+    c->located_column = n == 0 && c->request->first_column > 0 ? c->request->first_column : 1;
+  }
+  while (c->located < end) c->located_column += begins_character(c, c->located++);
+  while (c->located > end) c->located_column -= begins_character(c, --c->located);
+  *line = (c->request->first_line == 0 ? 1 : c->request->first_line) + (uint32_t)n;
+  *column = c->located_column;
 }
 
 void compiler_error(Compiler *c, size_t offset, const char *found, const char *expected, const char *message, ...) {
@@ -113,7 +117,7 @@ Compilation *compile(const CompileRequest *request) {
   c->lexer = (Lexer){.arena = &c->arena, .source = request->source, .underscore_assigns = request->mode == COMPILE_CUIS_CHUNK};
   find_lines(c);
   parse(c);
-  Function *method = c->body->scope != NULL && !c->gave_up && c->selector.length > 0 ? analyse(c) : NULL;
+  Function *method = !c->gave_up && c->selector.length > 0 ? analyse(c) : NULL;
   if (method != NULL && r->error_count == 0) r->code = generate(c, method);
   if (r->error_count > 0) r->code = NULL;
   sort_errors(r);

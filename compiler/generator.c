@@ -100,9 +100,11 @@ static bool same_literal(const Literal *a, const Literal *b) {
   }
 }
 
+// Equal literals are shared where the earlier one is not far.
 static int literal_index(Generator *g, Literal literal) {
+  enum { NEAR = 500 };
   Code *k = g->code;
-  for (size_t i = 0; i < k->literal_count; i++)
+  for (size_t i = k->literal_count > NEAR ? k->literal_count - NEAR : 0; i < k->literal_count; i++)
     if (same_literal(&k->literals[i], &literal)) return (int)i;
   k->literals = arena_grow(&g->c->arena, k->literals, k->literal_count, sizeof literal);
   k->literals[k->literal_count] = literal;
@@ -721,13 +723,22 @@ static void send_window(Generator *g, Node *n, int window, bool to_super, int ta
   emit_wide(g, OP_EXT, target, site);
 }
 
+// The value of a send to register `into`, by way of the window given, or a new one if that is negative. A receiver that is a send is over
+// before the window is used, so it takes the same one: however long a chain of messages is, it needs one window.
+static void send_in(Generator *g, Node *n, int window, int into, bool wanted) {
+  if (is_plain_send(n) && special_send(g, n, into, wanted)) return;
+  if (window < 0) window = reserve(g, 4);
+  Node *receiver = n->receiver;
+  int mark = g->next;
+  if (receiver->kind == NODE_SEND && receiver->inlining == INLINE_NONE) send_in(g, receiver, window, window + 3, true);
+  else value_to(g, receiver, window + 3);
+  g->next = mark;
+  send_window(g, n, window, receiver->kind == NODE_VARIABLE && receiver->resolution == NAME_SUPER, into);
+}
+
 static void send(Generator *g, Node *n, int target) {
-  int mark = g->next, into = target >= 0 ? target : temporary(g);
-  if (!is_plain_send(n) || !special_send(g, n, into, target >= 0)) {
-    int window = reserve(g, 4);
-    value_to(g, n->receiver, window + 3);
-    send_window(g, n, window, n->receiver->kind == NODE_VARIABLE && n->receiver->resolution == NAME_SUPER, into);
-  }
+  int mark = g->next;
+  send_in(g, n, -1, target >= 0 ? target : temporary(g), target >= 0);
   g->next = mark;
 }
 

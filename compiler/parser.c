@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+// Limits of recursion, here and in the passes that walk the tree.
+enum { MAX_NESTING = 300, MAX_DEPTH = 1000 };
+
 static Node *expression(Compiler *c);
 static Node *block(Compiler *c);
 static Literal array_literal(Compiler *c, size_t start);
@@ -56,6 +59,29 @@ static void recover(Compiler *c) {
   }
 }
 
+// Gives up: what follows is not looked at.
+static void give_up(Compiler *c, size_t position, const char *message) {
+  compiler_error(c, position, NULL, NULL, "%s", message);
+  c->gave_up = true;
+  c->lexer.position = c->request->source.length;
+  advance(c);
+}
+
+// One level deeper in brackets of any kind. False: too deep.
+static bool nest(Compiler *c, size_t position) {
+  if (c->nesting >= MAX_NESTING) give_up(c, position, "this is nested too deeply");
+  else c->nesting++;
+  return !c->gave_up;
+}
+
+// Appends to a selector made of keywords.
+static void append(Compiler *c, char **text, size_t *length, Text more) {
+  for (size_t i = 0; i < more.length; i++) {
+    *text = arena_grow(&c->arena, *text, *length, 1);
+    (*text)[(*length)++] = more.bytes[i];
+  }
+}
+
 // --- nodes
 
 static Node *new_node(Compiler *c, NodeKind kind, size_t position) {
@@ -65,31 +91,15 @@ static Node *new_node(Compiler *c, NodeKind kind, size_t position) {
   return n;
 }
 
-// Gives up: the rest of the text is not looked at.
-static void too_deep(Compiler *c, size_t position) {
-  compiler_error(c, position, NULL, NULL, "this is nested too deeply");
-  c->gave_up = true;
-  c->lexer.position = c->request->source.length;
-  c->token = lexer_next(&c->lexer);
-}
-
-static bool enter(Compiler *c) {
-  if (c->nesting < DEPTH_LIMIT) return c->nesting++, true;
-  too_deep(c, c->token.start);
-  return false;
-}
-
-static void leave(Compiler *c) { c->nesting--; }
-
-// Notes that one node is below the other; answers the lower one.
-static Node *below(Compiler *c, Node *n, Node *lower) {
-  if (n->depth <= lower->depth) n->depth = lower->depth + 1;
-  if (n->depth > DEPTH_LIMIT && !c->gave_up) too_deep(c, n->position);
-  return lower;
+// Notes how deep the tree under n has become with this child.
+static Node *child(Compiler *c, Node *n, Node *child) {
+  if (child->depth >= n->depth) n->depth = child->depth + 1;
+  if (n->depth > MAX_DEPTH) give_up(c, child->position, "this expression is too long");
+  return child;
 }
 
 static void add_item(Compiler *c, Node *n, Node *item) {
-  below(c, n, item);
+  child(c, n, item);
   n->items = arena_grow(&c->arena, n->items, n->item_count, sizeof *n->items);
   n->items[n->item_count++] = item;
 }
@@ -153,10 +163,10 @@ static bool array_element(Compiler *c, Literal *out) {
     case TOKEN_ASSIGN: *out = symbol_of((Text){c->request->source.bytes + start, c->token.end - start}); break;
     case TOKEN_LEFT_PAREN:
     case TOKEN_HASH_PAREN:
-      if (!enter(c)) return false;
+      if (!nest(c, start)) return false;
       next_in_array(c);
       *out = array_literal(c, start);
-      leave(c);
+      c->nesting--;
       break;
     case TOKEN_LEFT_BRACKET:
     case TOKEN_HASH_BRACKET:
@@ -272,7 +282,7 @@ static Node *primary(Compiler *c) {
 
 static Node *send(Compiler *c, Node *receiver, Text selector, size_t position) {
   Node *n = new_node(c, NODE_SEND, position);
-  if (receiver != NULL) n->receiver = below(c, n, receiver);
+  if (receiver != NULL) n->receiver = child(c, n, receiver);
   n->name = selector;
   return n;
 }
@@ -301,11 +311,7 @@ static Node *keyword_tail(Compiler *c, Node *receiver) {
   char *selector = NULL;
   size_t length = 0;
   while (at(c, TOKEN_KEYWORD)) {
-    char *longer = arena_allocate(&c->arena, length + c->token.text.length);
-    if (length > 0) memcpy(longer, selector, length);
-    memcpy(longer + length, c->token.text.bytes, c->token.text.length);
-    length += c->token.text.length;
-    selector = longer;
+    append(c, &selector, &length, c->token.text);
     advance(c);
     add_item(c, n, binary_tail(c, unary_tail(c, primary(c))));
   }
@@ -339,7 +345,7 @@ static Node *cascade(Compiler *c, Node *first) {
     return first;
   }
   Node *n = new_node(c, NODE_CASCADE, first->position);
-  n->receiver = below(c, n, first->receiver);
+  n->receiver = child(c, n, first->receiver);
   first->receiver = NULL;
   add_item(c, n, first);
   while (at(c, TOKEN_SEMICOLON)) {
@@ -360,7 +366,7 @@ static bool declared(Compiler *c, Text name) {
   return c->request->lookup != NULL && c->request->lookup(c->request->lookup_context, name);
 }
 
-static Node *assignment_or_cascade(Compiler *c) {
+static Node *expression_here(Compiler *c) {
   if (at(c, TOKEN_IDENTIFIER)) {
     Lexer saved = c->lexer;
     Token name = c->token;
@@ -374,7 +380,7 @@ static Node *assignment_or_cascade(Compiler *c) {
       target->name = name.text;
       Node *n = new_node(c, NODE_ASSIGN, name.start);
       n->target = target;
-      n->value = below(c, n, expression(c));
+      n->value = child(c, n, expression(c));
       return n;
     }
     c->lexer = saved;
@@ -384,9 +390,9 @@ static Node *assignment_or_cascade(Compiler *c) {
 }
 
 static Node *expression(Compiler *c) {
-  if (!enter(c)) return nothing(c);
-  Node *n = assignment_or_cascade(c);
-  leave(c);
+  if (!nest(c, c->token.start)) return nothing(c);
+  Node *n = expression_here(c);
+  c->nesting--;
   return n;
 }
 
@@ -425,7 +431,7 @@ static void statements(Compiler *c, Node *body, TokenKind end) {
     if (at(c, TOKEN_CARET)) {
       Node *n = new_node(c, NODE_RETURN, c->token.start);
       advance(c);
-      n->value = below(c, n, expression(c));
+      n->value = child(c, n, expression(c));
       add_item(c, body, n);
     } else {
       add_item(c, body, expression(c));
@@ -487,8 +493,9 @@ static Node *block(Compiler *c) {
 
 static void note_primitive(Compiler *c, const PragmaData *p) {
   if (p->argument_count == 0 || (p->arguments[0].kind != LITERAL_SYMBOL && p->arguments[0].kind != LITERAL_STRING)) return;
-  if (text_is(p->keyword, "primitive:") || text_is(p->keyword, "primitive:error:")) c->primitive = p->arguments[0].text;
-  if (!text_is(p->keyword, "primitive:error:") || p->arguments[1].kind != LITERAL_SYMBOL) return;
+  bool with_reason = text_is(p->keyword, "primitive:error:") && p->argument_count == 2;
+  if (text_is(p->keyword, "primitive:") || with_reason) c->primitive = p->arguments[0].text;
+  if (!with_reason || p->arguments[1].kind != LITERAL_SYMBOL) return;
   Text name = p->arguments[1].text;
   Variable *v = scope_find_here(c->method_scope, name);
   c->primitive_reason = v != NULL ? v : scope_declare(c, c->method_scope, name, c->token.start, false);
@@ -522,11 +529,7 @@ static void pragma(Compiler *c) {
     size_t length = 0;
     if (!at(c, TOKEN_KEYWORD)) unexpected(c, "a pragma");
     while (at(c, TOKEN_KEYWORD)) {
-      char *longer = arena_allocate(&c->arena, length + c->token.text.length);
-      if (length > 0) memcpy(longer, keyword, length);
-      memcpy(longer + length, c->token.text.bytes, c->token.text.length);
-      length += c->token.text.length;
-      keyword = longer;
+      append(c, &keyword, &length, c->token.text);
       advance(c);
       Literal value;
       if (!pragma_argument(c, &value)) break;
@@ -585,11 +588,7 @@ static bool pattern(Compiler *c) {
   char *selector = NULL;
   size_t length = 0;
   while (at(c, TOKEN_KEYWORD)) {
-    char *longer = arena_allocate(&c->arena, length + c->token.text.length);
-    if (length > 0) memcpy(longer, selector, length);
-    memcpy(longer + length, c->token.text.bytes, c->token.text.length);
-    length += c->token.text.length;
-    selector = longer;
+    append(c, &selector, &length, c->token.text);
     advance(c);
     if (!parameter(c)) return false;
   }

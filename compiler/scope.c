@@ -277,7 +277,7 @@ static void place(Compiler *c, Variable *v) {
   v->in_vector = true;
   v->scope->has_vector = true;
   v->slot = v->scope->vector_size++;
-  if (v->slot > 255) compiler_error(c, v->position, NULL, NULL, "more than 256 variables are shared with blocks");
+  if (v->scope->vector_size > 255) compiler_error(c, v->position, NULL, NULL, "more than 255 variables are shared with blocks");
 }
 
 static void add_capture(Compiler *c, Function *f, Capture capture) {

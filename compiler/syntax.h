@@ -40,12 +40,8 @@ typedef enum {
   INLINE_TIMES
 } Inlining;
 
-// The passes recurse over the tree, on the C stack.
-enum { DEPTH_LIMIT = 3000 };
-
 struct Node {
   NodeKind kind;
-  unsigned depth;   // of the tree below, see DEPTH_LIMIT
   size_t position;  // byte offset of what an error or a backtrace would point to
   Text name;        // variable: its name; send: the selector
   Literal literal;
@@ -59,6 +55,7 @@ struct Node {
   Inlining inlining;
   bool parenthesized;
   Function *function;  // of a block that is not inlined
+  unsigned depth;      // of the tree below
 };
 
 typedef struct Assignment Assignment;
@@ -131,12 +128,13 @@ typedef struct {
   Lexer lexer;
   Token token;
   size_t previous_end;
-  unsigned nesting;  // of what is being parsed
   size_t *line_starts;
   size_t line_count;
-  bool is_ascii;    // the whole source
   int max_errors;
   bool gave_up;
+  unsigned nesting;  // of brackets, while parsing
+  size_t located, located_line;  // where compiler_locate was last, so that it need not count a long line from its start
+  uint32_t located_column;
   Scope *scope;     // the parser's current one
   Scope *method_scope;
   Node *body;       // the method as a block
@@ -154,7 +152,7 @@ typedef struct {
 } Compiler;
 
 // --- compiler.c
-void compiler_locate(const Compiler *c, size_t offset, uint32_t *line, uint32_t *column);
+void compiler_locate(Compiler *c, size_t offset, uint32_t *line, uint32_t *column);
 // message is a format; found and expected may be NULL.
 void compiler_error(Compiler *c, size_t offset, const char *found, const char *expected, const char *message, ...) __attribute__((format(printf, 5, 6)));
 bool text_is(Text text, const char *string);

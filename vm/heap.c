@@ -83,6 +83,13 @@ static Oop block_object(void *block) {
 
 static size_t named_slots_of(Heap *heap, Oop o);
 
+// Enters a weak or ephemeron object in the queue of what is to be finalized, once until it is fetched: HEADER_MARK says that it is there.
+static void enqueue_finalizable(Heap *heap, Oop o) {
+  if (object_header(o) & HEADER_MARK) return;
+  *object_words(o) |= HEADER_MARK;
+  push(&heap->finalizable, o);
+}
+
 // Number of slots that hold oops the collector follows (weak ones included).
 static size_t slot_count(Oop o) {
   Format f = object_format(o);
@@ -179,7 +186,7 @@ static void ephemerons_at_mark_end(Heap *heap) {
     Oop e = heap->ephemerons.items[i];
     if (e == OOP_NONE) continue;
     heap->ephemerons.items[i] = OOP_NONE;
-    push(&heap->finalizable, e);
+    enqueue_finalizable(heap, e);
     mark_ephemeron_slots(heap, e);
   }
 }
@@ -193,7 +200,7 @@ static void weaks_at_mark_end(Heap *heap) {
         object_slots(w)[j] = OOP_NIL;
         lost = true;
       }
-    if (lost) push(&heap->finalizable, w);
+    if (lost) enqueue_finalizable(heap, w);
   }
 }
 
@@ -225,6 +232,12 @@ static void library_initialise(int markers) {
   library.kinds[KIND_EPHEMERON] = GC_new_kind(GC_new_free_list(), GC_MAKE_PROC(proc, FORMAT_EPHEMERON), 0, 1);
 }
 
+// Boehm looks through this thread's stack too, where words that an earlier collection left might keep objects alive.
+static __attribute__((noinline)) void clear_stack_below(void) {
+  volatile uint64_t words[8192];
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) words[i] = 0;
+}
+
 static void *collector_main(void *argument) {
   pthread_mutex_lock(&library.mutex);
   library_initialise(*(int *)argument);
@@ -233,6 +246,7 @@ static void *collector_main(void *argument) {
   for (;;) {
     while (library.request == 0) pthread_cond_wait(&library.changed, &library.mutex);
     GC_word before = GC_get_gc_no();
+    clear_stack_below();
     GC_enable();
     GC_gcollect();
     GC_disable();
@@ -514,7 +528,7 @@ static uint8_t *scavenge_ephemerons(Heap *heap, uint8_t *scan, Vector *promoted_
     Oop e = heap->ephemerons.items[i];
     if (e == OOP_NONE) continue;
     heap->ephemerons.items[i] = OOP_NONE;
-    push(&heap->finalizable, e);
+    enqueue_finalizable(heap, e);
     scan_ephemeron(heap, e);
     scan = trace(heap, scan, promoted_all);
   }
@@ -532,7 +546,7 @@ static void scavenge_weaks(Heap *heap) {
       lost |= !forwarded(*p);
       *p = forwarded(*p) ? (Oop)object_header(*p) : OOP_NIL;
     }
-    if (lost) push(&heap->finalizable, w);
+    if (lost) enqueue_finalizable(heap, w);
   }
   heap->weaks.count = 0;
 }
@@ -692,7 +706,10 @@ void heap_set_max_bytes(Heap *heap, size_t bytes) { heap->options.max_heap_bytes
 size_t heap_fetch_finalizable(Heap *heap, Oop *out, size_t capacity) {
   size_t n = heap->finalizable.count < capacity ? heap->finalizable.count : capacity;
   heap->finalizable.count -= n;
-  memcpy(out, heap->finalizable.items + heap->finalizable.count, n * sizeof(Oop));
+  for (size_t i = 0; i < n; i++) {
+    out[i] = heap->finalizable.items[heap->finalizable.count + i];
+    *object_words(out[i]) &= ~(uint64_t)HEADER_MARK;
+  }
   heap->statistics.finalized += n;
   return n;
 }
@@ -812,7 +829,9 @@ typedef struct {
 } Verification;
 
 static void fault(Verification *v, Oop o, const char *what) {
-  if (v->faults++ < 20) fprintf(v->report, "heap: object %#llx (in %#llx of class %u, %zu words): %s\n", (unsigned long long)o, (unsigned long long)v->holder, class_index_of(v->holder), object_size(v->holder), what);
+  if (v->faults++ >= 20) return;
+  if (v->holder == OOP_NONE) fprintf(v->report, "heap: object %#llx (in a root): %s\n", (unsigned long long)o, what);
+  else fprintf(v->report, "heap: object %#llx (in %#llx of class %u, %zu words): %s\n", (unsigned long long)o, (unsigned long long)v->holder, class_index_of(v->holder), object_size(v->holder), what);
 }
 
 static void verify_reference(Verification *v, Oop o) {

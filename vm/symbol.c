@@ -35,7 +35,7 @@ static size_t utf8_put(char *out, uint32_t c) {
   }
   size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
   for (size_t i = n - 1; i > 0; i--, c >>= 6) out[i] = (char)(0x80 | (c & 0x3F));
-  out[0] = (char)((0xF0 << (4 - n)) | c);
+  out[0] = (char)((0xF0u << (4 - n)) | c);
   return n;
 }
 
