@@ -24,6 +24,7 @@ enum {
   WORD_CHARACTER_SYMBOLS,
   WORD_MAIN_PROCESS,
   WORD_ACTIVE_PROCESS,
+  WORD_TEXTS,
   HEADER_WORDS = 16
 };
 
@@ -109,7 +110,9 @@ static const struct {
     {"a word is no valid reference", WORD_SMALLTALK, TO_VALUE, 0},
     {"a word is no valid reference", WORD_SMALLTALK, TO_VALUE, (uint64_t)1 << 40},
     {"a word is no valid reference", WORD_ACTIVE_PROCESS, TO_VALUE, TAG_HEADER},
-    {"a word is no valid reference", WORD_TIMERS, TO_VALUE, 30},  // no special value
+    {"a word is no valid reference", WORD_TIMERS, TO_VALUE, 38},  // no special value
+    {"something follows the last object", WORD_TEXTS, TO_VALUE, 0},
+    {"its header is damaged", WORD_TEXTS, TO_VALUE, UINT64_MAX},
     {"a word is no valid reference", WORD_TIMERS, TO_VALUE, (uint64_t)0x110000 << 3 | TAG_CHARACTER},
     {"a word is no valid reference", HEADER_WORDS + CLASS_Array, TO_VALUE, TAG_SIZE},
     {"a class is damaged", HEADER_WORDS + CLASS_Array, TO_VALUE, OOP_NIL},

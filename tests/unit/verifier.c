@@ -80,8 +80,9 @@ static void make_program(int op) {
     words[0] = word(op, 1, 2, has(op, 's') ? UNARY_SITE : 3);
   if (has(op, 'J')) words[0] = (uint32_t)op;
   if (has(op, 'E')) words[1] = wide(OP_EXT, 1, extension_for(op));
-  if (has(op, 'T')) words[1] = wide(OP_JUMP_FALSE, 1, 0);
-  if (op == OP_FOR_LOOP) words[1] = (uint32_t)OP_JUMP;
+  if (has(op, 'F')) words[1] = wide(OP_JUMP_FALSE, 1, 0);
+  if (has(op, 'T')) words[1] = wide(OP_JUMP_TRUE, 1, 0);
+  if (op == OP_FOR_LOOP || op == OP_FOR_NEXT) words[1] = (uint32_t)OP_JUMP;
 }
 
 static void expect_good(const char *what) {
@@ -123,7 +124,7 @@ START_TEST(registers_beyond_the_frame_are_refused) {
   for (int r = REGISTERS; r <= 255; r += 243) {
     if (has(op, 'd') || has(op, 'a') || has(op, 'x')) {
       uint32_t second = words[1];
-      if (has(op, 'E') || has(op, 'T')) words[1] = with_byte(second, 1, r);  // so that only the register is wrong
+      if (has(op, 'E') || has(op, 'F') || has(op, 'T')) words[1] = with_byte(second, 1, r);  // so that only the register is wrong
       refuse_first(op, with_byte(words[0], 1, r), "A out of range");
       words[1] = second;
     }
@@ -268,13 +269,13 @@ END_TEST
 
 START_TEST(a_test_without_its_jump_is_refused) {
   int op = _i;
-  if (!has(op, 'T')) return;
+  if (!has(op, 'F') && !has(op, 'T')) return;
+  int own = has(op, 'F') ? OP_JUMP_FALSE : OP_JUMP_TRUE, other = has(op, 'F') ? OP_JUMP_TRUE : OP_JUMP_FALSE;
   make_program(op);
   refuse_second(op, OP_RETURN_SELF, "no jump");
   refuse_second(op, wide(OP_JUMP_NIL, 1, 0), "a jump of another kind");
-  refuse_second(op, wide(OP_JUMP_FALSE, 2, 0), "a jump on another register");
-  words[1] = wide(OP_JUMP_TRUE, 1, 0);
-  expect_good(rows[op].name);
+  refuse_second(op, wide(other, 1, 0), "a jump of the other sense");
+  refuse_second(op, wide(own, 2, 0), "a jump on another register");
 }
 END_TEST
 
