@@ -5,7 +5,7 @@
 #include <string.h>
 
 // Limits of recursion, here and in the passes that walk the tree.
-enum { MAX_NESTING = 300, MAX_DEPTH = 1000 };
+enum { MAX_NESTING = 1100, MAX_DEPTH = 3000 };
 
 static Node *expression(Compiler *c);
 static Node *block(Compiler *c);

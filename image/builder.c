@@ -139,17 +139,19 @@ static Oop integer_object_old(Builder *b, const mpz_t z) {
   return o;
 }
 
+// z is initialized.
 static void read_digits(mpz_t z, Text digits, int radix) {
   char *text = malloc(digits.length + 1);
   if (text == NULL) abort();
   memcpy(text, digits.bytes, digits.length);
   text[digits.length] = 0;
-  if (mpz_init_set_str(z, text, radix) != 0) mpz_set_ui(z, 0);
+  if (mpz_set_str(z, text, radix) != 0) mpz_set_ui(z, 0);
   free(text);
 }
 
 static Oop integer_from_digits(Builder *b, Text digits, int radix) {
   mpz_t z;
+  mpz_init(z);
   read_digits(z, digits, radix);
   Oop o = integer_object_old(b, z);
   mpz_clear(z);
@@ -182,8 +184,8 @@ static Oop quotient_object(Builder *b, mpz_t numerator, mpz_t denominator) {
 
 static Oop scaled_decimal(Builder *b, const Literal *literal) {
   mpz_t numerator, denominator;
+  mpz_inits(numerator, denominator, NULL);
   read_digits(numerator, literal->text, 10);
-  mpz_init(denominator);
   mpz_ui_pow_ui(denominator, 10, (unsigned long)literal->fraction_digits);
   Oop value = quotient_object(b, numerator, denominator);
   mpz_clear(numerator);

@@ -50,7 +50,10 @@ static char *read_stream(FILE *in, size_t *length) {
   char *text = malloc(capacity);
   for (size_t n; text != NULL && (n = fread(text + count, 1, capacity - count, in)) > 0;) {
     count += n;
-    if (count == capacity) text = realloc(text, capacity *= 2);
+    if (count < capacity) continue;
+    char *larger = realloc(text, capacity *= 2);
+    if (larger == NULL) free(text);
+    text = larger;
   }
   *length = count;
   return text;
@@ -169,8 +172,9 @@ static bool read_image(Options *o) {
 // Loads the image into the new VM.
 static bool start_image(VM *vm, Options *o) {
   if (o->image != NULL && o->image_bytes == NULL && !read_image(o)) return false;
+  size_t embedded_length = (uintptr_t)embedded_image_end - (uintptr_t)embedded_image;
   const char *wrong = o->image_bytes != NULL ? snapshot_load(vm, o->image_bytes, o->image_length, false)
-                                             : snapshot_load(vm, embedded_image, (size_t)(embedded_image_end - embedded_image) & ~(size_t)7, true);
+                                             : snapshot_load(vm, embedded_image, embedded_length & ~(size_t)7, true);
   free(o->image_bytes);
   if (wrong == NULL) return true;
   fprintf(stderr, "baton: %s: this image cannot be used: %s\n", o->image == NULL ? "standard image" : o->image, wrong);

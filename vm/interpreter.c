@@ -551,9 +551,9 @@ IDENTITY(not_identical, !=)
 
 static int instruction_for_loop(ARGS) {
   Oop i = fp[A], limit = fp[B];
-  int step = SIGNED_C;
+  int64_t step = SIGNED_C;
   int64_t next;
-  if (unlikely(!both_integers(i, limit) || __builtin_add_overflow((int64_t)i, (int64_t)step * 8, &next))) {
+  if (unlikely(!both_integers(i, limit) || __builtin_add_overflow((int64_t)i, step * 8, &next))) {
     ip++;
     NEXT;
   }

@@ -270,7 +270,7 @@ static bool replace_range(Oop *args, size_t to_count, size_t from_count, size_t 
 }
 
 static Oop replace_pointers(VM *vm, Oop *args) {
-  size_t start, count, from, a = named_slots(vm, args[0]), b = named_slots(vm, args[3]);
+  size_t start = 0, count = 0, from = 0, a = named_slots(vm, args[0]), b = named_slots(vm, args[3]);
   if (!replace_range(args, object_size(args[0]) - a, object_size(args[3]) - b, &start, &count, &from)) return primitive_fail(vm, FAIL_BAD_INDEX);
   Oop *source = object_slots(args[3]) + b + from;
   if (heap_is_young(vm->heap, args[0])) {
