@@ -69,6 +69,7 @@ END_TEST
 #if !defined(BATON_TRAMPOLINE)
 START_TEST(exactly_the_known_instructions_have_a_function) {
   bool known = _i < OP_LIMIT || (_i >= OP_SEND_METHOD && _i <= OP_SEND_BLOCK);
+  ck_assert(instruction_table[_i] != NULL);
   ck_assert_msg((instruction_table[_i] != instruction_table[255]) == known, "%d", _i);  // 255 is unknown
 }
 END_TEST

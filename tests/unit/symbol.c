@@ -31,11 +31,34 @@ START_TEST(ten_thousand_symbols_are_all_found) {
     symbols[i] = intern(text);
   }
   heap_collect(vm->heap);
+  // a symbol that was not kept would lie where one of these now lies
+  for (int i = 0; i < 2 * COUNT; i++) heap_allocate_old(vm->heap, CLASS_ByteArray, FORMAT_BYTES, 2);
   for (int i = 0; i < COUNT; i++) {
     snprintf(text, sizeof text, "symbol%d", i);
     ck_assert_uint_eq(symbol_find(vm, text, strlen(text)), symbols[i]);
   }
   free(symbols);
+}
+END_TEST
+
+// Whether the two have the same place in a table of the smallest size.
+static bool collide(const char *a, const char *b) {
+  return ((string_hash(string_from_utf8_old(vm, a, strlen(a))) ^ string_hash(string_from_utf8_old(vm, b, strlen(b)))) & 4095) == 0;
+}
+
+START_TEST(a_prefix_in_the_same_place_is_another_symbol) {
+  int found = 0;
+  char longer[20], prefix[20];
+  for (int i = 0; i < 2000; i++)
+    for (char c = 'a'; c <= 'h'; c++) {
+      snprintf(prefix, sizeof prefix, "p%d", i);
+      snprintf(longer, sizeof longer, "p%d%c", i, c);
+      if (!collide(prefix, longer)) continue;
+      found++;
+      intern(longer);
+      ck_assert_uint_eq(symbol_find(vm, prefix, strlen(prefix)), OOP_NONE);
+    }
+  ck_assert_int_gt(found, 0);
 }
 END_TEST
 
@@ -97,7 +120,9 @@ static const struct {
   const char *bytes;
   size_t length, count;
 } malformed[] = {
-    {"\xC3", 1, 1},              // cut off
+    {"\xC3", 1, 1},      // cut off
+    {"\xC3\xA9", 1, 1},  // what follows the text does not count
+    {"\xE2\x82\xAC", 2, 2},
     {"\x80", 1, 1},              // a continuation alone
     {"\xC0\xAF", 2, 2},          // overlong
     {"\xE0\x80\xAF", 3, 3},      // overlong
@@ -134,6 +159,7 @@ Suite *symbol_suite(void) {
   tcase_add_test(c, a_symbol_is_one_object);
   tcase_add_test(c, a_symbol_that_was_never_made_is_not_found);
   tcase_add_test(c, ten_thousand_symbols_are_all_found);
+  tcase_add_test(c, a_prefix_in_the_same_place_is_another_symbol);
   tcase_add_test(c, the_empty_symbol_exists);
   tcase_add_test(c, a_symbol_may_hold_nul);
   add_rows(c, a_selector_tells_its_arguments, selectors);
