@@ -92,8 +92,9 @@ bench: $(OUT)/baton
 
 lint:
 	tools/layers
+	clang-format --dry-run --Werror $(wildcard */*.[ch] tests/*/*.[ch])
 	cppcheck -q --error-exitcode=1 --std=c11 --suppress=missingIncludeSystem -I. vm compiler image tools
-	clang-tidy --quiet $(SOURCES) tools/main.c tools/bootstrap.c -- -std=c11 -D_GNU_SOURCE -I.
+	printf '%s\n' $(SOURCES) tools/main.c tools/bootstrap.c | xargs -P 2 -n 8 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -I.' clang-tidy
 
 PREFIX ?= /usr/local
 install: $(OUT)/baton

@@ -102,7 +102,8 @@ static void sort_errors(Compilation *r) {
   for (size_t i = 1; i < r->error_count; i++) {
     CompileError e = r->errors[i];
     size_t j = i;
-    for (; j > 0 && (r->errors[j - 1].line > e.line || (r->errors[j - 1].line == e.line && r->errors[j - 1].column > e.column)); j--) r->errors[j] = r->errors[j - 1];
+    for (; j > 0 && (r->errors[j - 1].line > e.line || (r->errors[j - 1].line == e.line && r->errors[j - 1].column > e.column)); j--)
+      r->errors[j] = r->errors[j - 1];
     r->errors[j] = e;
   }
 }

@@ -24,8 +24,8 @@ struct Generator {
   Function *function;
   Generator *outer;
   Code *code;
-  size_t position;  // in the source, of what is being compiled
-  int next;         // first free register
+  size_t position;          // in the source, of what is being compiled
+  int next;                 // first free register
   uint32_t *literal_words;  // instructions whose Bx is the index of a literal
   size_t literal_word_count;
   struct {
@@ -392,10 +392,10 @@ static int comparison_of(const Node *n) {
 static const struct {
   const char *selector;
   int op;
-} arithmetic[] = {{"+", OP_ADD},         {"-", OP_SUBTRACT},      {"*", OP_MULTIPLY},     {"/", OP_DIVIDE},          {"//", OP_FLOOR_DIVIDE},
-                  {"\\\\", OP_MODULO},   {"bitAnd:", OP_BIT_AND}, {"bitOr:", OP_BIT_OR},  {"bitXor:", OP_BIT_XOR},   {"bitShift:", OP_BIT_SHIFT},
-                  {"<", OP_LESS},        {"<=", OP_LESS_EQUAL},   {">", OP_GREATER},      {">=", OP_GREATER_EQUAL},  {"=", OP_EQUAL},
-                  {"~=", OP_NOT_EQUAL},  {"==", OP_IDENTICAL},    {"~~", OP_NOT_IDENTICAL}},
+} arithmetic[] = {{"+", OP_ADD},        {"-", OP_SUBTRACT},      {"*", OP_MULTIPLY},      {"/", OP_DIVIDE},         {"//", OP_FLOOR_DIVIDE},
+                  {"\\\\", OP_MODULO},  {"bitAnd:", OP_BIT_AND}, {"bitOr:", OP_BIT_OR},   {"bitXor:", OP_BIT_XOR},  {"bitShift:", OP_BIT_SHIFT},
+                  {"<", OP_LESS},       {"<=", OP_LESS_EQUAL},   {">", OP_GREATER},       {">=", OP_GREATER_EQUAL}, {"=", OP_EQUAL},
+                  {"~=", OP_NOT_EQUAL}, {"==", OP_IDENTICAL},    {"~~", OP_NOT_IDENTICAL}},
   unary[] = {{"size", OP_SIZE}, {"class", OP_CLASS}, {"isNil", OP_IS_NIL}, {"notNil", OP_NOT_NIL}, {"not", OP_NOT}};
 
 static bool is_arithmetic(const Node *n) {

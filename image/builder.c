@@ -111,7 +111,9 @@ static Oop check(Builder *b, Oop o) {
   return OOP_NIL;
 }
 
-static Oop new_object(Builder *b, uint32_t class_index, Format format, size_t words) { return check(b, heap_allocate_old(b->vm->heap, class_index, format, words)); }
+static Oop new_object(Builder *b, uint32_t class_index, Format format, size_t words) {
+  return check(b, heap_allocate_old(b->vm->heap, class_index, format, words));
+}
 
 static Oop new_array(Builder *b, size_t size) { return size == 0 ? OOP_NIL : new_object(b, CLASS_Array, FORMAT_INDEXABLE, size); }
 
@@ -320,8 +322,7 @@ static Oop literal_frame(Builder *b, const Code *code, Oop owner) {
 
 static Oop variable_names(Builder *b, const Code *code) {
   Oop names = new_array(b, code->variable_count);
-  for (size_t i = 0; i < code->variable_count && !b->failed; i++)
-    put(b, names, i, code->variables[i].length == 0 ? OOP_NIL : symbol(b, code->variables[i]));
+  for (size_t i = 0; i < code->variable_count && !b->failed; i++) put(b, names, i, code->variables[i].length == 0 ? OOP_NIL : symbol(b, code->variables[i]));
   return names;
 }
 
@@ -420,17 +421,26 @@ static void list_literal(VM *vm, FILE *out, Oop o) {
 // One operand letter of the table in opcodes.def.
 static void list_operand(VM *vm, FILE *out, char letter, uint32_t ins, uint32_t next, size_t at, const Oop *k) {
   switch (letter) {
-    case 'd': case 'a': case 'x': fprintf(out, " r%u", OPERAND_A(ins)); break;
+    case 'd':
+    case 'a':
+    case 'x': fprintf(out, " r%u", OPERAND_A(ins)); break;
     case 'b': fprintf(out, " r%u", OPERAND_B(ins)); break;
     case 'c': fprintf(out, " r%u", OPERAND_C(ins)); break;
     case 'w': fprintf(out, " r%u..", OPERAND_B(ins) + 3); break;
     case 'i': fprintf(out, " %d", (int8_t)OPERAND_C(ins)); break;
-    case 'f': case 'm': fprintf(out, " %u", OPERAND_C(ins)); break;
+    case 'f':
+    case 'm': fprintf(out, " %u", OPERAND_C(ins)); break;
     case 'n': fprintf(out, " %u", OPERAND_B(ins)); break;
     case 'g': fprintf(out, " r%u+%u", OPERAND_B(ins), OPERAND_C(ins)); break;
     case 'I': fprintf(out, " %d", OPERAND_SIGNED_BX(ins)); break;
-    case 's': fputc(' ', out); list_literal(vm, out, k[CACHE_WORDS * OPERAND_C(ins) + CACHE_SELECTOR]); break;
-    case 'k': fputc(' ', out); list_literal(vm, out, k[OPERAND_BX(ins)]); break;
+    case 's':
+      fputc(' ', out);
+      list_literal(vm, out, k[CACHE_WORDS * OPERAND_C(ins) + CACHE_SELECTOR]);
+      break;
+    case 'k':
+      fputc(' ', out);
+      list_literal(vm, out, k[OPERAND_BX(ins)]);
+      break;
     case 'E': fprintf(out, " (%u)", next >> 16); break;
     case 'j': fprintf(out, " -> %lld", (long long)at + 1 + OPERAND_SIGNED_BX(ins)); break;
     case 'J': fprintf(out, " -> %lld", (long long)at + 1 + OPERAND_SIGNED_J(ins)); break;

@@ -63,7 +63,7 @@ static Oop error_array(VM *vm, const Compilation *r) {
 
 static Oop unknown_primitive(VM *vm, const Compilation *r) {
   uint32_t line = r->code->position_count > 0 ? r->code->positions[0].line : 1;
-  CompileError e = {.line = line, .column = 1, .message = (char *)(uintptr_t)"there is no such primitive"};
+  CompileError e = {.line = line, .column = 1, .message = (char *)(uintptr_t) "there is no such primitive"};
   Compilation one = {.errors = &e, .error_count = 1};
   return error_array(vm, &one);
 }
@@ -99,9 +99,7 @@ static Oop compiler_compile(VM *vm, Oop *args) {
   return compile_text(vm, args[0], args[1], args[2], (uint32_t)oop_to_integer(args[3]), COMPILE_METHOD);
 }
 
-static Oop compiler_evaluate(VM *vm, Oop *args) {
-  return compile_text(vm, class_of(vm, args[0]), args[1], args[2], 1, COMPILE_DOIT);
-}
+static Oop compiler_evaluate(VM *vm, Oop *args) { return compile_text(vm, class_of(vm, args[0]), args[1], args[2], 1, COMPILE_DOIT); }
 
 // --- listings
 
@@ -136,12 +134,9 @@ static Oop code_literals_(VM *vm, Oop *args) {
 
 void launch_register(VM *vm, const Launch *launch) {
   static const PrimitiveEntry entries[] = {
-      {"systemLaunch", 0, system_launch, NULL, false},
-      {"compilerCompile", 3, compiler_compile, NULL, false},
-      {"compilerEvaluate", 2, compiler_evaluate, NULL, false},
-      {"codeDisassemble", 0, code_disassemble_, NULL, false},
-      {"codeLineAt", 1, code_line_at_, NULL, false},
-      {"codeLiterals", 0, code_literals_, NULL, false},
+      {"systemLaunch", 0, system_launch, NULL, false},         {"compilerCompile", 3, compiler_compile, NULL, false},
+      {"compilerEvaluate", 2, compiler_evaluate, NULL, false}, {"codeDisassemble", 0, code_disassemble_, NULL, false},
+      {"codeLineAt", 1, code_line_at_, NULL, false},           {"codeLiterals", 0, code_literals_, NULL, false},
   };
   vm->image_services = (void *)(uintptr_t)launch;
   primitives_register(vm, entries, sizeof entries / sizeof *entries);

@@ -9,8 +9,8 @@ typedef struct {
   const char *kind;    // "script", "expression", "test", "dis" or "resume"
   const char *source;  // text of a script or expression, or NULL
   size_t source_length;
-  const char *file;    // its name, or NULL
-  char **words;        // of tests the patterns, of dis the class and the selector
+  const char *file;  // its name, or NULL
+  char **words;      // of tests the patterns, of dis the class and the selector
   int word_count;
 } Launch;
 

@@ -63,7 +63,7 @@ typedef struct {
   VM *vm;
   Oop *objects;  // in the order of the walk, then of the file
   size_t count, capacity;
-  Oop *keys;     // open addressing from object to its number
+  Oop *keys;  // open addressing from object to its number
   uint32_t *numbers;
   size_t mask;
   uint64_t *out;
@@ -364,10 +364,10 @@ bool snapshot_write(VM *vm, const char *path) {
 typedef struct {
   VM *vm;
   const uint64_t *words;
-  size_t count;  // words in all
+  size_t count;      // words in all
   Oop *objects;      // by number
   uint32_t *bodies;  // where each one's body begins in the file
-  size_t end;  // of the objects, where the texts begin
+  size_t end;        // of the objects, where the texts begin
   size_t object_count;
   const char *error;
   bool trusted;
@@ -415,7 +415,8 @@ static bool next_object(Reader *r, size_t *at, uint64_t *header, size_t *size, s
   if (front != 0 && n < SIZE_IN_FRONT) return fail(r, "an object's size is damaged");
   Format f = header_format(word);
   bool known = f <= FORMAT_STACK || f == FORMAT_WORDS64 || (f >= FORMAT_WORDS32 && f < FORMAT_LIMIT);
-  if (!known || (word & (HEADER_REMEMBERED | HEADER_AGE_MASK | HEADER_MARK)) != 0 || header_class_index(word) == 0 || header_class_index(word) >= r->words[WORD_CLASSES])
+  if (!known || (word & (HEADER_REMEMBERED | HEADER_AGE_MASK | HEADER_MARK)) != 0 || header_class_index(word) == 0 ||
+      header_class_index(word) >= r->words[WORD_CLASSES])
     return fail(r, "an object's header is damaged");
   if (n > r->end - *at - 1) return fail(r, "the file is cut off");
   if (n == 0 && f != format_base(f)) return fail(r, "an object's format is damaged");
@@ -462,7 +463,8 @@ static bool check_header(Reader *r) {
   if (r->count < HEADER_WORDS || h[WORD_MAGIC] != magic) return fail(r, "this is no image file");
   if (h[WORD_VERSION] != FORMAT_VERSION) return fail(r, "it is of another version");
   if (h[WORD_BODY] != r->count - HEADER_WORDS) return fail(r, "the file is cut off, or something follows it");
-  if (h[WORD_OBJECTS] > MAX_OBJECTS || h[WORD_OBJECTS] > h[WORD_BODY] || h[WORD_CLASSES] > h[WORD_BODY] || h[WORD_CLASSES] >= CLASS_INDEX_LIMIT || h[WORD_CLASSES] < CLASS_KNOWN_LIMIT || h[WORD_TEXTS] > h[WORD_BODY])
+  if (h[WORD_OBJECTS] > MAX_OBJECTS || h[WORD_OBJECTS] > h[WORD_BODY] || h[WORD_CLASSES] > h[WORD_BODY] || h[WORD_CLASSES] >= CLASS_INDEX_LIMIT ||
+      h[WORD_CLASSES] < CLASS_KNOWN_LIMIT || h[WORD_TEXTS] > h[WORD_BODY])
     return fail(r, "its header is damaged");
   r->end = r->count - h[WORD_TEXTS];
   return r->trusted || checksum(h, r->count) == h[WORD_CHECKSUM] ? true : fail(r, "its checksum is wrong");
@@ -486,16 +488,15 @@ static bool load_roots(Reader *r) {
 
 // --- checks of what was loaded
 
-static bool is_behavior_like(Oop o) {
-  return is_pointer(o) && format_has_pointers(object_format(o)) && object_size(o) >= NAMED_SLOTS(Metaclass) - 1;
-}
+static bool is_behavior_like(Oop o) { return is_pointer(o) && format_has_pointers(object_format(o)) && object_size(o) >= NAMED_SLOTS(Metaclass) - 1; }
 
 static bool check_classes(Reader *r) {
   VM *vm = r->vm;
   for (uint32_t i = 1; i < vm->class_count; i++) {
     Oop class = vm->class_table[i];
     if (class == OOP_NIL && i >= CLASS_KNOWN_LIMIT) continue;
-    if (!is_behavior_like(class) || AS(Class, class)->index != oop_from_integer(i) || !is_integer(AS(Class, class)->layout)) return fail(r, "a class is damaged");
+    if (!is_behavior_like(class) || AS(Class, class)->index != oop_from_integer(i) || !is_integer(AS(Class, class)->layout))
+      return fail(r, "a class is damaged");
     Oop super = AS(Class, class)->superclass, dictionary = AS(Class, class)->methodDictionary;
     if (super != OOP_NIL && !is_behavior_like(super)) return fail(r, "a superclass is damaged");
     if (dictionary != OOP_NIL && class_index_of(dictionary) != CLASS_MethodDictionary) return fail(r, "a class's methods are damaged");
@@ -517,7 +518,8 @@ static bool check_shapes(Reader *r) {
     Format f = object_format(o), base = format_base(f);
     if (base != layout_format(layout)) return fail(r, "an object has not the format of its class");
     size_t named = layout_named_slots(layout);
-    if (format_has_pointers(f) && (object_size(o) < named || ((f == FORMAT_FIXED || f == FORMAT_EPHEMERON) && object_size(o) != named))) return fail(r, "an object has not the size of its class");
+    if (format_has_pointers(f) && (object_size(o) < named || ((f == FORMAT_FIXED || f == FORMAT_EPHEMERON) && object_size(o) != named)))
+      return fail(r, "an object has not the size of its class");
   }
   return true;
 }
@@ -605,7 +607,8 @@ static bool resolve_primitives(Reader *r) {
 }
 
 static bool address_of(Oop code, Oop offset, Oop *out) {
-  if (!is_integer(offset) || oop_to_integer(offset) < 0 || (uint64_t)oop_to_integer(offset) >= object_element_count(AS(CompiledMethod, code)->code)) return false;
+  if (!is_integer(offset) || oop_to_integer(offset) < 0 || (uint64_t)oop_to_integer(offset) >= object_element_count(AS(CompiledMethod, code)->code))
+    return false;
   *out = ip_to_oop(code_instructions(code) + oop_to_integer(offset));
   return true;
 }
@@ -613,14 +616,17 @@ static bool address_of(Oop code, Oop offset, Oop *out) {
 // A frame at index `at` of a stack: it begins within the words in use, and its registers and the reserve lie within the stack.
 static bool good_frame(Oop stack, size_t used, size_t at) {
   const Oop *words = object_slots(stack);
-  return at >= 1 + FRAME_HEADER && at < used && is_integer(words[at - 3]) && is_code(words[at - 1]) && at + code_registers(words[at - 1]) + STACK_RESERVE <= object_size(stack);
+  return at >= 1 + FRAME_HEADER && at < used && is_integer(words[at - 3]) && is_code(words[at - 1]) &&
+         at + code_registers(words[at - 1]) + STACK_RESERVE <= object_size(stack);
 }
 
 static bool restore_process(Reader *r, Oop process, uint64_t now) {
   ProcessObject *p = AS(Process, process);
   if (is_integer(p->wakeTime)) p->wakeTime = oop_from_integer(oop_to_integer(p->wakeTime) + (int64_t)now);
   if (p->stack == OOP_NIL) return true;
-  if (!is_pointer(p->stack) || object_format(p->stack) != FORMAT_STACK || object_size(p->stack) < 8 || !is_integer(p->frame) || !is_integer(object_slots(p->stack)[0])) return fail(r, "a process is damaged");
+  if (!is_pointer(p->stack) || object_format(p->stack) != FORMAT_STACK || object_size(p->stack) < 8 || !is_integer(p->frame) ||
+      !is_integer(object_slots(p->stack)[0]))
+    return fail(r, "a process is damaged");
   Oop *words = object_slots(p->stack);
   size_t used = (size_t)oop_to_integer(words[0]), at = (size_t)oop_to_integer(p->frame);
   if (used > object_size(p->stack) || !good_frame(p->stack, used, at)) return fail(r, "a process's stack is damaged");
@@ -640,8 +646,9 @@ static bool restore_processes(Reader *r) {
   for (size_t i = 1; i <= r->object_count; i++)
     if (class_index_of(r->objects[i]) == CLASS_Process && !restore_process(r, r->objects[i], now)) return false;
   VM *vm = r->vm;
-  bool roots = class_index_of(vm->smalltalk) == CLASS_SystemDictionary && class_index_of(vm->processor) == CLASS_ProcessorScheduler && is_integer(vm->timer_count) &&
-               (vm->timers == OOP_NIL || class_index_of(vm->timers) == CLASS_Array) && (vm->main_process == OOP_NIL || class_index_of(vm->main_process) == CLASS_Process) &&
+  bool roots = class_index_of(vm->smalltalk) == CLASS_SystemDictionary && class_index_of(vm->processor) == CLASS_ProcessorScheduler &&
+               is_integer(vm->timer_count) && (vm->timers == OOP_NIL || class_index_of(vm->timers) == CLASS_Array) &&
+               (vm->main_process == OOP_NIL || class_index_of(vm->main_process) == CLASS_Process) &&
                class_index_of(AS(SystemDictionary, vm->smalltalk)->bindings) == CLASS_MethodDictionary;
   size_t timers = roots && vm->timers != OOP_NIL ? object_size(vm->timers) : 0;
   if (!roots || oop_to_integer(vm->timer_count) < 0 || (uint64_t)oop_to_integer(vm->timer_count) > timers) return fail(r, "its roots are damaged");
@@ -672,10 +679,12 @@ const char *snapshot_load(VM *vm, const uint8_t *bytes, size_t length, bool trus
   }
   size_t first = HEADER_WORDS + r.words[WORD_CLASSES];
   Oop active = OOP_NIL;
-  bool good = allocate_all(&r, first) && fill_all(&r) && load_roots(&r) && (trusted || check_objects(&r)) && load_texts(&r) && resolve_primitives(&r) && restore_processes(&r);
+  bool good = allocate_all(&r, first) && fill_all(&r) && load_roots(&r) && (trusted || check_objects(&r)) && load_texts(&r) && resolve_primitives(&r) &&
+              restore_processes(&r);
   if (good) {
     active = decode(&r, r.words[WORD_ACTIVE_PROCESS]);
-    if (r.error != NULL || (active != OOP_NIL && (class_index_of(active) != CLASS_Process || AS(Process, active)->stack == OOP_NIL))) good = fail(&r, "its active process is damaged");
+    if (r.error != NULL || (active != OOP_NIL && (class_index_of(active) != CLASS_Process || AS(Process, active)->stack == OOP_NIL)))
+      good = fail(&r, "its active process is damaged");
   }
   if (good) {
     enter_symbols(&r);

@@ -23,10 +23,10 @@ static const char usage[] =
     "  --version, --help\n";
 
 typedef struct {
-  const char *image;      // NULL: the standard one
-  uint8_t *image_bytes;   // malloced; of --image or of an image named as the program
+  const char *image;     // NULL: the standard one
+  uint8_t *image_bytes;  // malloced; of --image or of an image named as the program
   size_t image_length;
-  char *text;             // malloced source of a script
+  char *text;  // malloced source of a script
   VMOptions vm;
   Launch launch;
 } Options;

@@ -28,7 +28,9 @@ static size_t place_for(int64_t hash, size_t places) {
 }
 
 static inline bool table_of(VM *vm, Oop collection, size_t step, Table *t) {
-  Oop array = is_pointer(collection) && object_format(collection) == FORMAT_FIXED && object_size(collection) >= NAMED_SLOTS(HashedCollection) ? AS(HashedCollection, collection)->array : OOP_NIL;
+  Oop array = is_pointer(collection) && object_format(collection) == FORMAT_FIXED && object_size(collection) >= NAMED_SLOTS(HashedCollection)
+                  ? AS(HashedCollection, collection)->array
+                  : OOP_NIL;
   if (class_index_of(array) != CLASS_Array) return primitive_fail(vm, FAIL_BAD_RECEIVER), false;
   *t = (Table){object_slots(array), object_size(array) / step, step};
   if (t->places == 0 || (t->places & (t->places - 1)) != 0) return primitive_fail(vm, FAIL_BAD_RECEIVER), false;

@@ -34,20 +34,20 @@ struct Heap {
   HeapFast fast;
   HeapOptions options;
   uint8_t *mapping, *eden, *survivors[2];
-  uint8_t *eden_start;              // of the objects made since the last scavenge: eden, but in the stress build
+  uint8_t *eden_start;  // of the objects made since the last scavenge: eden, but in the stress build
   size_t mapping_bytes, eden_bytes, survivor_bytes;
-  int current;                      // the survivor half in use
+  int current;  // the survivor half in use
   uint8_t *survivor_top[2];
-  uint8_t *to_next, *to_end;        // while scavenging
+  uint8_t *to_next, *to_end;  // while scavenging
   bool tenure_all;
   Vector remembered, slots, promoted, weaks, ephemerons, finalizable, roots;
   void *free_lists[KIND_LIMIT][SMALL_GRANULES];
   size_t shortage, old_since_full, full_threshold, allocated;
-  size_t slots_wanted;              // when the slot buffer is longer, what stands twice in it is dropped
-  bool reserve_open, exhausted;     // the limit has been reached; the reserve too
+  size_t slots_wanted;           // when the slot buffer is longer, what stands twice in it is dropped
+  bool reserve_open, exhausted;  // the limit has been reached; the reserve too
   uint32_t hash_state;
   HeapStatistics statistics;
-  Vector marking;                   // stack of the ephemeron pass
+  Vector marking;  // stack of the ephemeron pass
 #if defined(BATON_STRESS)
   size_t granted;
 #endif
@@ -113,7 +113,9 @@ static struct {
   int request;               // 1: collect
 } library = {.mutex = PTHREAD_MUTEX_INITIALIZER, .specials = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-static int kind_of(Format f) { return !format_has_pointers(f) ? KIND_BYTES : f == FORMAT_WEAK ? KIND_WEAK : f == FORMAT_EPHEMERON ? KIND_EPHEMERON : KIND_POINTERS; }
+static int kind_of(Format f) {
+  return !format_has_pointers(f) ? KIND_BYTES : f == FORMAT_WEAK ? KIND_WEAK : f == FORMAT_EPHEMERON ? KIND_EPHEMERON : KIND_POINTERS;
+}
 
 static void push_roots(void) {
   Heap *heap = library.heap;
@@ -213,7 +215,8 @@ static void on_event(GC_EventType event) {
 }
 
 static void library_initialise(int markers) {
-  static const char *const names[] = {"GC_FIND_LEAK", "GC_DONT_GC", "GC_ENABLE_INCREMENTAL", "GC_MAXIMUM_HEAP_SIZE", "GC_ALL_INTERIOR_POINTERS", "GC_INITIAL_HEAP_SIZE"};
+  static const char *const names[] = {"GC_FIND_LEAK",        "GC_DONT_GC", "GC_ENABLE_INCREMENTAL", "GC_MAXIMUM_HEAP_SIZE", "GC_ALL_INTERIOR_POINTERS",
+                                      "GC_INITIAL_HEAP_SIZE"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) unsetenv(names[i]);
   GC_set_all_interior_pointers(0);
   GC_set_no_dls(1);
@@ -301,7 +304,9 @@ static size_t reserve_bytes(const Heap *heap) {
 
 static size_t limit_bytes(const Heap *heap) { return heap->options.max_heap_bytes + (heap->reserve_open ? reserve_bytes(heap) : 0); }
 
-static bool over_limit(const Heap *heap, size_t more) { return heap->options.max_heap_bytes != 0 && old_in_use() + more + heap->mapping_bytes > limit_bytes(heap); }
+static bool over_limit(const Heap *heap, size_t more) {
+  return heap->options.max_heap_bytes != 0 && old_in_use() + more + heap->mapping_bytes > limit_bytes(heap);
+}
 
 // A new object whose body is not filled yet, but for a last word that is there only because blocks are multiples of a granule.
 static Oop old_object_unfilled(Heap *heap, uint32_t class_index, Format format, size_t words) {
@@ -732,7 +737,8 @@ uint32_t heap_identity_hash(Heap *heap, Oop object) {
 
 static void add_block(void *block, size_t size, void *context) {
   (void)size;
-  if (*(uint64_t *)block != 0 && ((*(uint64_t *)block & TAG_MASK) == TAG_HEADER || (*(uint64_t *)block & TAG_MASK) == TAG_SIZE)) push(context, block_object(block));
+  if (*(uint64_t *)block != 0 && ((*(uint64_t *)block & TAG_MASK) == TAG_HEADER || (*(uint64_t *)block & TAG_MASK) == TAG_SIZE))
+    push(context, block_object(block));
 }
 
 static void *enumerate_locked(void *context) {
@@ -777,7 +783,9 @@ static void replace_in(void *context, Oop o) {
 }
 
 static uint64_t hash_bits(Oop o) { return object_header(o) & ((((uint64_t)1 << HEADER_HASH_BITS) - 1) << HEADER_HASH_SHIFT); }
-static void set_hash_bits(Oop o, uint64_t bits) { *object_words(o) = (object_header(o) & ~((((uint64_t)1 << HEADER_HASH_BITS) - 1) << HEADER_HASH_SHIFT)) | bits; }
+static void set_hash_bits(Oop o, uint64_t bits) {
+  *object_words(o) = (object_header(o) & ~((((uint64_t)1 << HEADER_HASH_BITS) - 1) << HEADER_HASH_SHIFT)) | bits;
+}
 
 static void exchange_hash(Oop a, Oop b, bool two_way, bool copy_hash) {
   uint64_t x = hash_bits(a), y = hash_bits(b);
@@ -831,7 +839,9 @@ typedef struct {
 static void fault(Verification *v, Oop o, const char *what) {
   if (v->faults++ >= 20) return;
   if (v->holder == OOP_NONE) fprintf(v->report, "heap: object %#llx (in a root): %s\n", (unsigned long long)o, what);
-  else fprintf(v->report, "heap: object %#llx (in %#llx of class %u, %zu words): %s\n", (unsigned long long)o, (unsigned long long)v->holder, class_index_of(v->holder), object_size(v->holder), what);
+  else
+    fprintf(v->report, "heap: object %#llx (in %#llx of class %u, %zu words): %s\n", (unsigned long long)o, (unsigned long long)v->holder,
+            class_index_of(v->holder), object_size(v->holder), what);
 }
 
 static void verify_reference(Verification *v, Oop o) {

@@ -24,8 +24,8 @@ typedef struct {
   int marker_threads;     // 0: number of cores, at most 4
   RootEnumerator roots;
   Oop (*class_at)(void *owner, uint32_t index);  // the class of an index, as the owner's table has it
-  void (*before_full)(void *owner);  // before marking: flush method caches and the like; may be NULL
-  void (*after_full)(void *owner);   // after marking, before sweep: drop dead entries of C tables, test with heap_is_live; may be NULL
+  void (*before_full)(void *owner);              // before marking: flush method caches and the like; may be NULL
+  void (*after_full)(void *owner);               // after marking, before sweep: drop dead entries of C tables, test with heap_is_live; may be NULL
   void *owner;
 } HeapOptions;
 
@@ -72,8 +72,8 @@ static inline Oop heap_allocate(Heap *heap, uint32_t class_index, Format format,
   return heap_allocate_slow(heap, class_index, format, words);
 }
 
-void heap_remember(Heap *heap, Oop object);             // enters an old object in the remembered set
-void heap_remember_slot(Heap *heap, Oop *slot);        // the same for one slot of a large old object
+void heap_remember(Heap *heap, Oop object);      // enters an old object in the remembered set
+void heap_remember_slot(Heap *heap, Oop *slot);  // the same for one slot of a large old object
 
 // Stores with the write barrier. `slot` counts from 0 in the body.
 static inline void heap_store(Heap *heap, Oop object, size_t slot, Oop value) {

@@ -167,10 +167,10 @@ static bool compare(VM *vm, Oop *args, int *out) {
   return false;
 }
 
-#define COMPARISON(name, operator)                                                      \
-  static Oop name(VM *vm, Oop *args) {                                                  \
-    int order;                                                                          \
-    return compare(vm, args, &order) ? oop_from_boolean(order operator 0) : OOP_NONE; \
+#define COMPARISON(name, relation)                                                    \
+  static Oop name(VM *vm, Oop *args) {                                                \
+    int order;                                                                        \
+    return compare(vm, args, &order) ? oop_from_boolean(order relation 0) : OOP_NONE; \
   }
 COMPARISON(integer_less, <)
 COMPARISON(integer_less_equal, <=)

@@ -166,10 +166,10 @@ static int instruction_jump(ARGS) {
   NEXT;
 }
 
-#define JUMP_BY(distance)                                            \
-  do {                                                               \
-    int32_t distance_ = (distance);                                  \
-    ip += distance_;                                                 \
+#define JUMP_BY(distance)                                                 \
+  do {                                                                    \
+    int32_t distance_ = (distance);                                       \
+    ip += distance_;                                                      \
     if (distance_ < 0 && wants_attention(vm, fp)) return safepoint(PASS); \
   } while (0)
 
@@ -242,22 +242,22 @@ static inline bool float_operands(Oop a, Oop b, double *x, double *y) {
   SLOW int name##_slow(ARGS) { return send_known_1(PASS, SELECTOR_##base, fp[B], oop_from_integer(SIGNED_C)); }
 
 // What both float paths of an arithmetic instruction end in: tagged floats first, then 0.0 and mixed operands, then a send.
-#define FLOAT_PATH(name, expression)                                                       \
-  SLOW int name##_mixed(ARGS) {                                                            \
-    double x, y;                                                                           \
-    Oop result;                                                                            \
-    if (float_operands(fp[B], fp[C], &x, &y) && float_is_immediate(expression, &result)) { \
-      fp[A] = result;                                                                      \
-      NEXT;                                                                                \
-    }                                                                                      \
-    return name##_slow(PASS);                                                              \
-  }                                                                                        \
-  INLINE int name##_float(ARGS, Oop a, Oop b) {                                            \
-    Oop result;                                                                            \
-    double x = tagged_float_value(a), y = tagged_float_value(b);                           \
+#define FLOAT_PATH(name, expression)                                                                      \
+  SLOW int name##_mixed(ARGS) {                                                                           \
+    double x, y;                                                                                          \
+    Oop result;                                                                                           \
+    if (float_operands(fp[B], fp[C], &x, &y) && float_is_immediate(expression, &result)) {                \
+      fp[A] = result;                                                                                     \
+      NEXT;                                                                                               \
+    }                                                                                                     \
+    return name##_slow(PASS);                                                                             \
+  }                                                                                                       \
+  INLINE int name##_float(ARGS, Oop a, Oop b) {                                                           \
+    Oop result;                                                                                           \
+    double x = tagged_float_value(a), y = tagged_float_value(b);                                          \
     if (unlikely(!both_floats(a, b) || !float_to_tagged(expression, &result))) return name##_mixed(PASS); \
-    fp[A] = result;                                                                        \
-    NEXT;                                                                                  \
+    fp[A] = result;                                                                                       \
+    NEXT;                                                                                                 \
   }
 
 BINARY_SLOW(ADD)
@@ -285,7 +285,7 @@ static int instruction_subtract(ARGS) {
 }
 
 BINARY_SLOW(MULTIPLY)
-FLOAT_PATH(MULTIPLY, x * y)
+FLOAT_PATH(MULTIPLY, x *y)
 static int instruction_multiply(ARGS) {
   Oop a = fp[B], b = fp[C];
   int64_t r;
@@ -346,37 +346,38 @@ static inline bool shifted(int64_t x, int64_t n, Oop *out) {
 
 // An instruction on SmallIntegers alone, with the second operand in a register and as a constant: both send when `fits`, which may set
 // result, does not hold for the operands a and b.
-#define INTEGER_OPERATION(name, function, fits)                       \
-  BINARY_SLOW(name)                                                   \
-  BINARY_INTEGER_SLOW(name##_INTEGER, name)                           \
-  static int instruction_##function(ARGS) {                           \
-    Oop a = fp[B], b = fp[C], result;                                 \
-    if (unlikely(!(fits))) return name##_slow(PASS);                  \
-    fp[A] = result;                                                   \
-    NEXT;                                                             \
-  }                                                                   \
-  static int instruction_##function##_integer(ARGS) {                 \
-    Oop a = fp[B], b = oop_from_integer(SIGNED_C), result;            \
-    if (unlikely(!(fits))) return name##_INTEGER_slow(PASS);          \
-    fp[A] = result;                                                   \
-    NEXT;                                                             \
+#define INTEGER_OPERATION(name, function, fits)              \
+  BINARY_SLOW(name)                                          \
+  BINARY_INTEGER_SLOW(name##_INTEGER, name)                  \
+  static int instruction_##function(ARGS) {                  \
+    Oop a = fp[B], b = fp[C], result;                        \
+    if (unlikely(!(fits))) return name##_slow(PASS);         \
+    fp[A] = result;                                          \
+    NEXT;                                                    \
+  }                                                          \
+  static int instruction_##function##_integer(ARGS) {        \
+    Oop a = fp[B], b = oop_from_integer(SIGNED_C), result;   \
+    if (unlikely(!(fits))) return name##_INTEGER_slow(PASS); \
+    fp[A] = result;                                          \
+    NEXT;                                                    \
   }
 
 static inline Oop set(Oop *result, Oop value) { return *result = value; }
 
 // the quotient of the least SmallInteger and -1 is none
-INTEGER_OPERATION(FLOOR_DIVIDE, floor_divide, divisible(a, b) && likely(b != oop_from_integer(-1)) && set(&result, oop_from_integer(floor_quotient(oop_to_integer(a), oop_to_integer(b)))))
+INTEGER_OPERATION(FLOOR_DIVIDE, floor_divide,
+                  divisible(a, b) && likely(b != oop_from_integer(-1)) && set(&result, oop_from_integer(floor_quotient(oop_to_integer(a), oop_to_integer(b)))))
 INTEGER_OPERATION(MODULO, modulo, divisible(a, b) && set(&result, oop_from_integer(floor_remainder(oop_to_integer(a), oop_to_integer(b)))))
-INTEGER_OPERATION(BIT_AND, bit_and, likely(both_integers(a, b)) && set(&result, a & b))
+INTEGER_OPERATION(BIT_AND, bit_and, likely(both_integers(a, b)) && set(&result, a &b))
 INTEGER_OPERATION(BIT_SHIFT, bit_shift, likely(both_integers(a, b)) && shifted(oop_to_integer(a), oop_to_integer(b), &result))
 
-#define BITWISE(name, function, expression)                    \
-  BINARY_SLOW(name)                                            \
-  static int instruction_##function(ARGS) {                    \
-    Oop a = fp[B], b = fp[C];                                  \
+#define BITWISE(name, function, expression)                       \
+  BINARY_SLOW(name)                                               \
+  static int instruction_##function(ARGS) {                       \
+    Oop a = fp[B], b = fp[C];                                     \
     if (unlikely(!both_integers(a, b))) return name##_slow(PASS); \
-    fp[A] = (expression);                                      \
-    NEXT;                                                      \
+    fp[A] = (expression);                                         \
+    NEXT;                                                         \
   }
 
 BITWISE(BIT_OR, bit_or, a | b)
@@ -434,53 +435,53 @@ static int instruction_subtract_integer(ARGS) {
 // --- comparison: as a value, and fused with the jump that follows. Each fused one exists twice, for a JUMP_FALSE and a JUMP_TRUE.
 
 // Goes on behind the fused jump, or where it leads when the condition is `sense`.
-#define BRANCH(sense, condition)                    \
-  do {                                              \
-    bool holds_ = (condition);                      \
-    ip++;                                           \
-    if (holds_ == (sense)) JUMP_BY(SIGNED_BX);      \
-    NEXT;                                           \
+#define BRANCH(sense, condition)               \
+  do {                                         \
+    bool holds_ = (condition);                 \
+    ip++;                                      \
+    if (holds_ == (sense)) JUMP_BY(SIGNED_BX); \
+    NEXT;                                      \
   } while (0)
 
-#define ORDER_TESTS(name, function, operator, sense)                                                    \
+#define ORDER_TESTS(name, function, relation, sense)                                                    \
   SLOW int test_##function##_mixed(ARGS) {                                                              \
     double x, y;                                                                                        \
-    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(sense, x operator y);                              \
+    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(sense, x relation y);                              \
     return name##_slow(PASS);                                                                           \
   }                                                                                                     \
   static int instruction_test_##function(ARGS) {                                                        \
     Oop a = fp[B], b = fp[C];                                                                           \
-    if (likely(both_integers(a, b))) BRANCH(sense, (int64_t)a operator(int64_t) b);                     \
-    if (likely(both_floats(a, b))) BRANCH(sense, tagged_float_value(a) operator tagged_float_value(b)); \
+    if (likely(both_integers(a, b))) BRANCH(sense, (int64_t)a relation(int64_t) b);                     \
+    if (likely(both_floats(a, b))) BRANCH(sense, tagged_float_value(a) relation tagged_float_value(b)); \
     return test_##function##_mixed(PASS);                                                               \
   }                                                                                                     \
   SLOW int test_##function##_integer_mixed(ARGS) {                                                      \
-    if (is_immediate_float(fp[B])) BRANCH(sense, immediate_float_value(fp[B]) operator SIGNED_C);       \
+    if (is_immediate_float(fp[B])) BRANCH(sense, immediate_float_value(fp[B]) relation SIGNED_C);       \
     return name##_INTEGER_slow(PASS);                                                                   \
   }                                                                                                     \
   static int instruction_test_##function##_integer(ARGS) {                                              \
     Oop a = fp[B];                                                                                      \
     if (unlikely(!is_integer(a))) return test_##function##_integer_mixed(PASS);                         \
-    BRANCH(sense, (int64_t)a operator(int64_t) oop_from_integer(SIGNED_C));                             \
+    BRANCH(sense, (int64_t)a relation(int64_t) oop_from_integer(SIGNED_C));                             \
   }
 
-#define ORDER(name, function, operator)                                 \
-  BINARY_SLOW(name)                                                     \
-  BINARY_INTEGER_SLOW(name##_INTEGER, name)                             \
-  SLOW int name##_mixed(ARGS) {                                         \
-    double x, y;                                                        \
+#define ORDER(name, function, relation)                                  \
+  BINARY_SLOW(name)                                                      \
+  BINARY_INTEGER_SLOW(name##_INTEGER, name)                              \
+  SLOW int name##_mixed(ARGS) {                                          \
+    double x, y;                                                         \
     if (!float_operands(fp[B], fp[C], &x, &y)) return name##_slow(PASS); \
-    fp[A] = oop_from_boolean(x operator y);                             \
-    NEXT;                                                               \
-  }                                                                     \
-  static int instruction_##function(ARGS) {                             \
-    Oop a = fp[B], b = fp[C];                                           \
-    if (unlikely(!both_integers(a, b))) return name##_mixed(PASS);      \
-    fp[A] = oop_from_boolean((int64_t)a operator(int64_t) b);           \
-    NEXT;                                                               \
-  }                                                                     \
-  ORDER_TESTS(name, function, operator, false)                          \
-  ORDER_TESTS(name, function##_true, operator, true)
+    fp[A] = oop_from_boolean(x relation y);                              \
+    NEXT;                                                                \
+  }                                                                      \
+  static int instruction_##function(ARGS) {                              \
+    Oop a = fp[B], b = fp[C];                                            \
+    if (unlikely(!both_integers(a, b))) return name##_mixed(PASS);       \
+    fp[A] = oop_from_boolean((int64_t)a relation(int64_t) b);            \
+    NEXT;                                                                \
+  }                                                                      \
+  ORDER_TESTS(name, function, relation, false)                           \
+  ORDER_TESTS(name, function##_true, relation, true)
 
 ORDER(LESS, less, <)
 ORDER(LESS_EQUAL, less_equal, <=)
@@ -497,52 +498,52 @@ static inline bool equality_is_identity(Oop a, Oop b) {
 // Strings of the four classes whose equality is that of their characters.
 static inline bool both_strings(Oop a, Oop b) { return is_string(a) && is_string(b); }
 
-#define EQUALITY_TESTS(name, function, operator, sense)                                           \
+#define EQUALITY_TESTS(name, function, relation, sense)                                           \
   SLOW int test_##function##_mixed(ARGS) {                                                        \
     double x, y;                                                                                  \
-    if (both_strings(fp[B], fp[C])) BRANCH(sense, strings_equal(fp[B], fp[C]) operator true);     \
-    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(sense, x operator y);                        \
+    if (both_strings(fp[B], fp[C])) BRANCH(sense, strings_equal(fp[B], fp[C]) relation true);     \
+    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(sense, x relation y);                        \
     return name##_slow(PASS);                                                                     \
   }                                                                                               \
   static int instruction_test_##function(ARGS) {                                                  \
     Oop a = fp[B], b = fp[C];                                                                     \
     if (unlikely(!equality_is_identity(a, b))) return test_##function##_mixed(PASS);              \
-    BRANCH(sense, a operator b);                                                                  \
+    BRANCH(sense, a relation b);                                                                  \
   }                                                                                               \
   SLOW int test_##function##_integer_mixed(ARGS) {                                                \
-    if (is_immediate_float(fp[B])) BRANCH(sense, immediate_float_value(fp[B]) operator SIGNED_C); \
+    if (is_immediate_float(fp[B])) BRANCH(sense, immediate_float_value(fp[B]) relation SIGNED_C); \
     return name##_INTEGER_slow(PASS);                                                             \
   }                                                                                               \
   static int instruction_test_##function##_integer(ARGS) {                                        \
     Oop a = fp[B];                                                                                \
     if (unlikely(!is_integer(a))) return test_##function##_integer_mixed(PASS);                   \
-    BRANCH(sense, a operator oop_from_integer(SIGNED_C));                                         \
+    BRANCH(sense, a relation oop_from_integer(SIGNED_C));                                         \
   }
 
-#define EQUALITY(name, function, operator)                                                          \
-  BINARY_SLOW(name)                                                                                 \
-  BINARY_INTEGER_SLOW(name##_INTEGER, name)                                                         \
-  static int instruction_##function(ARGS) {                                                         \
-    double x, y;                                                                                    \
-    if (likely(equality_is_identity(fp[B], fp[C]))) fp[A] = oop_from_boolean(fp[B] operator fp[C]); \
-    else if (both_strings(fp[B], fp[C])) fp[A] = oop_from_boolean(strings_equal(fp[B], fp[C]) operator true); \
-    else if (float_operands(fp[B], fp[C], &x, &y)) fp[A] = oop_from_boolean(x operator y);          \
-    else return name##_slow(PASS);                                                                  \
-    NEXT;                                                                                           \
-  }                                                                                                 \
-  EQUALITY_TESTS(name, function, operator, false)                                                   \
-  EQUALITY_TESTS(name, function##_true, operator, true)
+#define EQUALITY(name, function, relation)                                                                    \
+  BINARY_SLOW(name)                                                                                           \
+  BINARY_INTEGER_SLOW(name##_INTEGER, name)                                                                   \
+  static int instruction_##function(ARGS) {                                                                   \
+    double x, y;                                                                                              \
+    if (likely(equality_is_identity(fp[B], fp[C]))) fp[A] = oop_from_boolean(fp[B] relation fp[C]);           \
+    else if (both_strings(fp[B], fp[C])) fp[A] = oop_from_boolean(strings_equal(fp[B], fp[C]) relation true); \
+    else if (float_operands(fp[B], fp[C], &x, &y)) fp[A] = oop_from_boolean(x relation y);                    \
+    else return name##_slow(PASS);                                                                            \
+    NEXT;                                                                                                     \
+  }                                                                                                           \
+  EQUALITY_TESTS(name, function, relation, false)                                                             \
+  EQUALITY_TESTS(name, function##_true, relation, true)
 
 EQUALITY(EQUAL, equal, ==)
 EQUALITY(NOT_EQUAL, not_equal, !=)
 
-#define IDENTITY(function, operator)                                                             \
-  static int instruction_##function(ARGS) {                                                      \
-    fp[A] = oop_from_boolean(fp[B] operator fp[C]);                                              \
-    NEXT;                                                                                        \
-  }                                                                                              \
-  static int instruction_test_##function(ARGS) { BRANCH(false, fp[B] operator fp[C]); }          \
-  static int instruction_test_##function##_true(ARGS) { BRANCH(true, fp[B] operator fp[C]); }
+#define IDENTITY(function, relation)                                                    \
+  static int instruction_##function(ARGS) {                                             \
+    fp[A] = oop_from_boolean(fp[B] relation fp[C]);                                     \
+    NEXT;                                                                               \
+  }                                                                                     \
+  static int instruction_test_##function(ARGS) { BRANCH(false, fp[B] relation fp[C]); } \
+  static int instruction_test_##function##_true(ARGS) { BRANCH(true, fp[B] relation fp[C]); }
 
 IDENTITY(identical, ==)
 IDENTITY(not_identical, !=)
@@ -634,7 +635,8 @@ SLOW int at_put_bytes(ARGS) {
   uint64_t index = (uint64_t)oop_to_integer(fp[C]) - 1;
   uint32_t class_index = header_class_index(object_header(object));
   if (class_index == CLASS_Symbol || !is_byte_sequence(class_index)) return at_put_slow(PASS);
-  bool fits = class_index == CLASS_ByteArray ? is_integer(value) && (uint64_t)oop_to_integer(value) < 256 : is_character(value) && oop_to_character(value) < 256;
+  bool fits =
+      class_index == CLASS_ByteArray ? is_integer(value) && (uint64_t)oop_to_integer(value) < 256 : is_character(value) && oop_to_character(value) < 256;
   if (!fits || index >= object_element_count(object)) return at_put_slow(PASS);
   object_bytes(object)[index] = (uint8_t)(value >> 3);
   ip++;

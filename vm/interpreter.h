@@ -35,12 +35,12 @@ enum { RUN_ON, RUN_EXIT };
 enum { OP_SEND_METHOD = 240, OP_SEND_PRIMITIVE, OP_SEND_GETTER, OP_SEND_BLOCK };
 
 #if defined(BATON_TRAMPOLINE)
-#define NEXT               \
-  do {                     \
-    vm->ip = ip;           \
-    vm->fp = fp;           \
-    vm->k = k;             \
-    return RUN_ON;         \
+#define NEXT       \
+  do {             \
+    vm->ip = ip;   \
+    vm->fp = fp;   \
+    vm->k = k;     \
+    return RUN_ON; \
   } while (0)
 #else
 extern Instruction *const instruction_table[256];
@@ -60,8 +60,8 @@ extern Instruction *const instruction_table[256];
 
 enum { STACK_RESERVE = 64, FRAME_HEADER = 3, SMALL_FRAME = 32 };
 #define FRAME_HAS_CONTEXT ((uint64_t)1 << 40)
-#define FRAME_IS_BASE ((uint64_t)1 << 41)      // the first frame of a process: returning ends the process
-#define FRAME_DISCARDS ((uint64_t)1 << 42)     // called between two instructions: the result is dropped
+#define FRAME_IS_BASE ((uint64_t)1 << 41)   // the first frame of a process: returning ends the process
+#define FRAME_DISCARDS ((uint64_t)1 << 42)  // called between two instructions: the result is dropped
 #define FRAME_DELTA_MASK ((uint64_t)0xFFFFFFFF)
 
 // How to run the target of a send, in the `extra` word of a cache as a SmallInteger: kind | operand << 8.
@@ -101,23 +101,23 @@ static inline Oop *frame_caller(Oop *fp) { return fp - frame_delta(fp); }
 
 // --- interpreter.c
 int interpret(VM *vm);
-Instruction again_after_collection;  // how an instruction without an EXT word ends that could not allocate
+Instruction again_after_collection;                   // how an instruction without an EXT word ends that could not allocate
 uint32_t instruction_original(uint32_t instruction);  // the word as compiled, of one that the interpreter may have rewritten
 
 // --- send.c
 #define SLOW static __attribute__((noinline))
 #define INLINE static inline __attribute__((always_inline))
 
-Instruction instruction_send, instruction_send_wide, instruction_super, instruction_super_wide, instruction_send_method, instruction_send_primitive, instruction_send_getter,
-    instruction_send_block;
+Instruction instruction_send, instruction_send_wide, instruction_super, instruction_super_wide, instruction_send_method, instruction_send_primitive,
+    instruction_send_getter, instruction_send_block;
 // Each takes the place of the callee's frame, whose receiver and arguments are filled in.
-int send_by_cache(ARGS, Oop *frame, Oop *cache);      // ip is behind the instruction and its EXT
-int send_selector(ARGS, Oop *frame, Oop selector);    // by the global cache
-int activate(ARGS, Oop *frame, Oop code);             // a method or block, returning to ip
-int interject(ARGS, Oop *frame, Oop selector);        // between two instructions; the result is dropped
-int enter_slowly(ARGS);                               // at a method's first instruction: grow the stack, or a safepoint
-int safepoint(ARGS);                                  // between two instructions
-int return_value(ARGS, Oop *top, Oop value);          // leaves the frame `top`; also for frames with flags
+int send_by_cache(ARGS, Oop *frame, Oop *cache);    // ip is behind the instruction and its EXT
+int send_selector(ARGS, Oop *frame, Oop selector);  // by the global cache
+int activate(ARGS, Oop *frame, Oop code);           // a method or block, returning to ip
+int interject(ARGS, Oop *frame, Oop selector);      // between two instructions; the result is dropped
+int enter_slowly(ARGS);                             // at a method's first instruction: grow the stack, or a safepoint
+int safepoint(ARGS);                                // between two instructions
+int return_value(ARGS, Oop *top, Oop value);        // leaves the frame `top`; also for frames with flags
 size_t selector_arguments(Oop selector);
 // Whether instances of a class understand a selector by a method that does nothing but ^self, or by one with this primitive.
 bool answers_self(VM *vm, uint32_t class_index, Oop selector);
@@ -157,8 +157,8 @@ INLINE int interject_known(ARGS, KnownSelector selector, Oop receiver, Oop argum
 
 // --- context.c
 Oop context_of_frame(VM *vm, Oop process, Oop *fp, Oop after);  // OOP_NONE: needs collection. `after`: a younger context, or OOP_NONE
-void contexts_kill(VM *vm, Oop *fp);  // all contexts of frames at or above fp (younger or equal) in the running process
-Oop *context_frame(VM *vm, Oop context);  // NULL when the frame has gone
+void contexts_kill(VM *vm, Oop *fp);                            // all contexts of frames at or above fp (younger or equal) in the running process
+Oop *context_frame(VM *vm, Oop context);                        // NULL when the frame has gone
 Instruction instruction_return_nonlocal;
 void context_primitives_register(VM *vm);
 
@@ -168,12 +168,12 @@ void vm_save_state(VM *vm, const uint32_t *ip, Oop *fp, Oop *k);
 void process_primitives_register(VM *vm);
 void stack_reset_limit(VM *vm, const Oop *fp);  // the running frame being fp
 bool stack_overflows(VM *vm, const Oop *top);   // whether a frame that ends at top is the first to leave too little
-bool stack_grow(VM *vm, size_t words);  // at least so many more words; vm->fp moves. False: not possible now
-void process_load(VM *vm, Oop process);   // makes it the running one
-void process_unload(VM *vm);              // writes the running one's state into its Process
-int process_switch(VM *vm);               // runs the best ready process; waits when there is none. RUN_EXIT: nothing can run any more
+bool stack_grow(VM *vm, size_t words);          // at least so many more words; vm->fp moves. False: not possible now
+void process_load(VM *vm, Oop process);         // makes it the running one
+void process_unload(VM *vm);                    // writes the running one's state into its Process
+int process_switch(VM *vm);                     // runs the best ready process; waits when there is none. RUN_EXIT: nothing can run any more
 void process_make_ready(VM *vm, Oop process, bool at_front);
-int process_finish(VM *vm);               // the running process has returned from its first frame
+int process_finish(VM *vm);                      // the running process has returned from its first frame
 int scheduler_attention(VM *vm, uint32_t bits);  // timers and preemption at a safepoint
 Scheduler *scheduler_new(void);
 void scheduler_free(Scheduler *scheduler);

@@ -8,7 +8,9 @@ static uint32_t name_place(const VM *vm, const char *name, size_t length) {
   return h & (vm->primitive_places - 1);
 }
 
-static bool is_named(const PrimitiveEntry *entry, const char *name, size_t length) { return strncmp(entry->name, name, length) == 0 && entry->name[length] == 0; }
+static bool is_named(const PrimitiveEntry *entry, const char *name, size_t length) {
+  return strncmp(entry->name, name, length) == 0 && entry->name[length] == 0;
+}
 
 int primitives_index(const VM *vm, const char *name, size_t length) {
   for (uint32_t i = name_place(vm, name, length); vm->primitives_by_name[i] >= 0; i = (i + 1) & (vm->primitive_places - 1))

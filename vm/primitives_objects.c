@@ -262,7 +262,8 @@ static bool replace_range(Oop *args, size_t to_count, size_t from_count, size_t 
     *count = 0;
     return last == first - 1 && first >= 1;
   }
-  if (first < 1 || (uint64_t)last > to_count || source < 1 || (uint64_t)source > from_count || (uint64_t)(last - first) > from_count - (uint64_t)source) return false;
+  if (first < 1 || (uint64_t)last > to_count || source < 1 || (uint64_t)source > from_count || (uint64_t)(last - first) > from_count - (uint64_t)source)
+    return false;
   *start = (size_t)first - 1;
   *count = (size_t)(last - first) + 1;
   *from = (size_t)source - 1;
@@ -307,7 +308,8 @@ static Oop object_replace(VM *vm, Oop *args) {
   if (!replace_range(args, object_element_count(args[0]), object_element_count(args[3]), &start, &count, &from)) return primitive_fail(vm, FAIL_BAD_INDEX);
   size_t size = format_element_size(object_format(args[0]));
   bool strings = is_string(args[0]) && is_string(args[3]);
-  if (size != format_element_size(object_format(args[3]))) return strings ? replace_characters(vm, args, start, count, from) : primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  if (size != format_element_size(object_format(args[3])))
+    return strings ? replace_characters(vm, args, start, count, from) : primitive_fail(vm, FAIL_BAD_ARGUMENT);
   if (count > 0) memmove(object_bytes(args[0]) + size * start, object_bytes(args[3]) + size * from, size * count);
   return args[0];
 }
@@ -316,7 +318,10 @@ static Oop object_replace(VM *vm, Oop *args) {
 static uint32_t part_class(Oop o) {
   uint32_t class_index = class_index_of(o);
   switch (class_index) {
-    case CLASS_Array: case CLASS_ByteArray: case CLASS_String: case CLASS_WideString: return class_index;
+    case CLASS_Array:
+    case CLASS_ByteArray:
+    case CLASS_String:
+    case CLASS_WideString: return class_index;
     case CLASS_Symbol: return CLASS_String;
     default: return 0;
   }
@@ -358,7 +363,8 @@ static Oop new_instance(VM *vm, Oop class, size_t count) {
 }
 
 static bool makes_instances(VM *vm, Oop class) {
-  return is_behavior(vm, class) && !is_made_by_vm((uint32_t)oop_to_integer(AS(Class, class)->index)) && (oop_to_integer(AS(Class, class)->layout) & 1 << 24) == 0 && layout_format(AS(Class, class)->layout) != FORMAT_STACK;
+  return is_behavior(vm, class) && !is_made_by_vm((uint32_t)oop_to_integer(AS(Class, class)->index)) &&
+         (oop_to_integer(AS(Class, class)->layout) & 1 << 24) == 0 && layout_format(AS(Class, class)->layout) != FORMAT_STACK;
 }
 
 static Oop behavior_new(VM *vm, Oop *args) { return makes_instances(vm, args[0]) ? new_instance(vm, args[0], 0) : primitive_fail(vm, FAIL_BAD_RECEIVER); }
@@ -455,7 +461,8 @@ static Oop behavior_method_at_put(VM *vm, Oop *args) {
 
 static Oop behavior_remove_selector(VM *vm, Oop *args) {
   if (!is_behavior(vm, args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
-  if (AS(Class, args[0])->methodDictionary == OOP_NIL || !method_dictionary_remove(vm, AS(Class, args[0])->methodDictionary, args[1])) return primitive_fail(vm, FAIL_NOT_FOUND);
+  if (AS(Class, args[0])->methodDictionary == OOP_NIL || !method_dictionary_remove(vm, AS(Class, args[0])->methodDictionary, args[1]))
+    return primitive_fail(vm, FAIL_NOT_FOUND);
   caches_flush_selector(vm, args[1]);
   return args[0];
 }

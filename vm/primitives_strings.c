@@ -305,7 +305,10 @@ static Oop character_as_integer(VM *vm, Oop *args) {
 
 static Oop character_as_uppercase(VM *vm, Oop *args) { return oop_from_character(upper(vm, oop_to_character(args[0]))); }
 static Oop character_as_lowercase(VM *vm, Oop *args) { return oop_from_character(lower(vm, oop_to_character(args[0]))); }
-static Oop character_is_letter(VM *vm, Oop *args) { return oop_from_boolean(iswalpha_l((wint_t)oop_to_character(args[0]), (locale_t)vm->locale) && !(oop_to_character(args[0]) >= '0' && oop_to_character(args[0]) <= '9')); }
+static Oop character_is_letter(VM *vm, Oop *args) {
+  return oop_from_boolean(iswalpha_l((wint_t)oop_to_character(args[0]), (locale_t)vm->locale) &&
+                          !(oop_to_character(args[0]) >= '0' && oop_to_character(args[0]) <= '9'));
+}
 static Oop character_is_uppercase(VM *vm, Oop *args) { return oop_from_boolean(iswupper_l((wint_t)oop_to_character(args[0]), (locale_t)vm->locale)); }
 static Oop character_is_lowercase(VM *vm, Oop *args) { return oop_from_boolean(iswlower_l((wint_t)oop_to_character(args[0]), (locale_t)vm->locale)); }
 

@@ -79,10 +79,21 @@ static Oop statistics(VM *vm, Oop *args) {
   const struct {
     const char *name;
     uint64_t value;
-  } rows[] = {{"scavenges", s.scavenges}, {"fullCollections", s.full_collections}, {"promotedBytes", s.promoted_bytes}, {"allocatedBytes", s.allocated_bytes},
-              {"scavengeNanoseconds", s.scavenge_nanoseconds}, {"scavengeMaxNanoseconds", s.scavenge_max_nanoseconds}, {"fullNanoseconds", s.full_nanoseconds},
-              {"fullMaxNanoseconds", s.full_max_nanoseconds}, {"finalized", s.finalized}, {"edenBytes", s.eden_bytes}, {"edenUsed", s.eden_used},
-              {"survivorUsed", s.survivor_used}, {"oldBytes", s.old_bytes}, {"oldFreeBytes", s.old_free_bytes}, {"maxHeapBytes", s.max_heap_bytes}};
+  } rows[] = {{"scavenges", s.scavenges},
+              {"fullCollections", s.full_collections},
+              {"promotedBytes", s.promoted_bytes},
+              {"allocatedBytes", s.allocated_bytes},
+              {"scavengeNanoseconds", s.scavenge_nanoseconds},
+              {"scavengeMaxNanoseconds", s.scavenge_max_nanoseconds},
+              {"fullNanoseconds", s.full_nanoseconds},
+              {"fullMaxNanoseconds", s.full_max_nanoseconds},
+              {"finalized", s.finalized},
+              {"edenBytes", s.eden_bytes},
+              {"edenUsed", s.eden_used},
+              {"survivorUsed", s.survivor_used},
+              {"oldBytes", s.old_bytes},
+              {"oldFreeBytes", s.old_free_bytes},
+              {"maxHeapBytes", s.max_heap_bytes}};
   enum { ROWS = sizeof rows / sizeof *rows };
   Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, 2 * ROWS);
   if (array == OOP_NONE) return primitive_needs_collection(vm);

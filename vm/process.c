@@ -62,7 +62,8 @@ static void pipe_sleep(int fd, uint64_t deadline) {
   struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
   char buffer[64];
   if (ppoll(&p, 1, deadline == 0 ? NULL : &t, NULL) > 0)
-    while (read(fd, buffer, sizeof buffer) > 0) {}
+    while (read(fd, buffer, sizeof buffer) > 0) {
+    }
 }
 
 Scheduler *scheduler_new(void) {
@@ -723,7 +724,9 @@ static int primitive_process_inject(ARGS) {
   return return_value(PASS, fp, process);
 }
 
-static int64_t excess_of(Oop semaphore) { return is_integer(AS(Semaphore, semaphore)->excessSignals) ? oop_to_integer(AS(Semaphore, semaphore)->excessSignals) : 0; }
+static int64_t excess_of(Oop semaphore) {
+  return is_integer(AS(Semaphore, semaphore)->excessSignals) ? oop_to_integer(AS(Semaphore, semaphore)->excessSignals) : 0;
+}
 
 // The running process waits in the semaphore's list; its primitive has been left.
 static int wait_on(ARGS, Oop semaphore) {
@@ -767,7 +770,8 @@ static int primitive_semaphore_wait_until(ARGS) {
 // The process that has waited longest. A semaphore is a list that Smalltalk code can put other things into.
 static Oop take_waiting(VM *vm, Oop semaphore) {
   Oop first = list_take_first(vm, semaphore);
-  while (first != OOP_NONE && (!is_process(first) || state_of(first) != STATE_WAITING || P(first)->waitingOn != semaphore)) first = list_take_first(vm, semaphore);
+  while (first != OOP_NONE && (!is_process(first) || state_of(first) != STATE_WAITING || P(first)->waitingOn != semaphore))
+    first = list_take_first(vm, semaphore);
   return first;
 }
 

@@ -115,7 +115,8 @@ void caches_flush_selector(VM *vm, Oop selector) {
 }
 
 static void quicken(uint32_t *instruction, RunKind kind) {
-  static const uint8_t quick[] = {[RUN_METHOD] = OP_SEND_METHOD, [RUN_GETTER] = OP_SEND_GETTER, [RUN_PRIMITIVE] = OP_SEND_PRIMITIVE, [RUN_BLOCK] = OP_SEND_BLOCK};
+  static const uint8_t quick[] = {
+      [RUN_METHOD] = OP_SEND_METHOD, [RUN_GETTER] = OP_SEND_GETTER, [RUN_PRIMITIVE] = OP_SEND_PRIMITIVE, [RUN_BLOCK] = OP_SEND_BLOCK};
   uint8_t op = kind < sizeof quick ? quick[kind] : 0;
   if (op != 0) *instruction = (*instruction & ~255u) | op;
 }
@@ -249,7 +250,8 @@ SLOW int not_understood(ARGS, Oop *frame, Oop selector) {
   Oop message;
   while ((message = message_new(vm, selector, frame + 1, count)) == OOP_NONE) {
     ptrdiff_t distance = frame - fp;
-    if (!collect_at(vm, ip, fp, k, frame + count + 1, 8 * (count + 2 + NAMED_SLOTS(Message)))) vm_fatal(vm, "out of memory while reporting a message that is not understood");
+    if (!collect_at(vm, ip, fp, k, frame + count + 1, 8 * (count + 2 + NAMED_SLOTS(Message))))
+      vm_fatal(vm, "out of memory while reporting a message that is not understood");
     fp = vm->fp;
     frame = fp + distance;
   }

@@ -34,29 +34,14 @@ static size_t apply(const uint8_t *damage, size_t count) {
   size_t at = damage[0] & 0x80 ? place % HEADER_WORDS : place % count;
   uint64_t *word = &image.words[at];
   switch (damage[0] & 7) {
-    case 0:
-      *word ^= (uint64_t)1 << value % 64;
-      break;
-    case 1:
-      *word = image.words[value % count];
-      break;
-    case 2:
-      *word = value;
-      break;
-    case 3:
-      *word = (uint64_t)(value % count) << 3;
-      break;
-    case 4:
-      *word = (*word & ~(uint64_t)0xFFFFFFFF) | value;
-      break;
-    case 5:
-      *word = (*word & 0xFFFFFFFF) | (uint64_t)value << 32;
-      break;
-    case 6:
-      *word = oop_from_integer((int32_t)value);
-      break;
-    default:
-      return count - value % 100 > HEADER_WORDS ? count - value % 100 : count;  // cut off
+    case 0: *word ^= (uint64_t)1 << value % 64; break;
+    case 1: *word = image.words[value % count]; break;
+    case 2: *word = value; break;
+    case 3: *word = (uint64_t)(value % count) << 3; break;
+    case 4: *word = (*word & ~(uint64_t)0xFFFFFFFF) | value; break;
+    case 5: *word = (*word & 0xFFFFFFFF) | (uint64_t)value << 32; break;
+    case 6: *word = oop_from_integer((int32_t)value); break;
+    default: return count - value % 100 > HEADER_WORDS ? count - value % 100 : count;  // cut off
   }
   return count;
 }

@@ -62,15 +62,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0) return 0;
   Text text = {(const char *)data + 1, size - 1};
   switch (data[0] % 4) {
-    case 0:
-      read_tonel(text);
-      break;
-    case 1:
-      compile_text(text, COMPILE_METHOD);
-      break;
-    case 2:
-      compile_text(text, COMPILE_DOIT);
-      break;
+    case 0: read_tonel(text); break;
+    case 1: compile_text(text, COMPILE_METHOD); break;
+    case 2: compile_text(text, COMPILE_DOIT); break;
     default:
       lex(text);
       select_pattern(text);

@@ -128,10 +128,8 @@ static char *repeated(const char *head, const char *part, int count, const char 
   fputs(head, out);
   for (int i = 0; i < count; i++)
     for (const char *p = part; *p != 0; p++) {
-      if (*p == '%')
-        fprintf(out, "%d", i);
-      else
-        fputc(*p, out);
+      if (*p == '%') fprintf(out, "%d", i);
+      else fputc(*p, out);
     }
   fputs(tail, out);
   fclose(out);

@@ -408,10 +408,8 @@ static bool is_finalizable(Oop o) {
 
 // The loop: a young array, an old one; then by a full collection.
 static void collect(bool full) {
-  if (full)
-    heap_collect(heap);
-  else
-    heap_scavenge(heap);
+  if (full) heap_collect(heap);
+  else heap_scavenge(heap);
 }
 
 START_TEST(a_weak_array_loses_dead_elements_and_is_finalizable) {

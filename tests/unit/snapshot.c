@@ -122,15 +122,9 @@ static const struct {
 START_TEST(a_damaged_header_is_refused_with_its_reason) {
   uint64_t *word = &words[damages[_i].word];
   switch (damages[_i].how) {
-    case ADD:
-      *word += damages[_i].value;
-      break;
-    case FLIP:
-      *word ^= damages[_i].value;
-      break;
-    default:
-      *word = damages[_i].value;
-      break;
+    case ADD: *word += damages[_i].value; break;
+    case FLIP: *word ^= damages[_i].value; break;
+    default: *word = damages[_i].value; break;
   }
   snapshot_seal(words, count);
   expect_refusal(damages[_i].message);

@@ -72,12 +72,9 @@ static void make_program(int op) {
   for (size_t i = 0; i < COUNT; i++) words[i] = OP_RETURN_SELF;
   words[FIXED_AT] = word(OP_AT, 1, 2, 3);
   words[FIXED_AT + 1] = wide(OP_EXT, 1, UNARY_SITE);
-  if (has(op, 'k'))
-    words[0] = wide(op, 1, literal_for(op));
-  else if (has(op, 'j') || has(op, 'J'))
-    words[0] = (uint32_t)op | 1 << 8;
-  else
-    words[0] = word(op, 1, 2, has(op, 's') ? UNARY_SITE : 3);
+  if (has(op, 'k')) words[0] = wide(op, 1, literal_for(op));
+  else if (has(op, 'j') || has(op, 'J')) words[0] = (uint32_t)op | 1 << 8;
+  else words[0] = word(op, 1, 2, has(op, 's') ? UNARY_SITE : 3);
   if (has(op, 'J')) words[0] = (uint32_t)op;
   if (has(op, 'E')) words[1] = wide(OP_EXT, 1, extension_for(op));
   if (has(op, 'F')) words[1] = wide(OP_JUMP_FALSE, 1, 0);
@@ -204,10 +201,8 @@ START_TEST(literals_of_another_kind_are_refused) {
   make_program(op);
   for (int literal = LITERAL_BINDING; literal < LITERAL_LIMIT; literal++) {
     if (literal == literal_for(op)) continue;
-    if (op == OP_CLOSURE)
-      refuse_second(op, with_bx(words[1], literal), "a literal of another kind");
-    else
-      refuse_first(op, with_bx(words[0], literal), "a literal of another kind");
+    if (op == OP_CLOSURE) refuse_second(op, with_bx(words[1], literal), "a literal of another kind");
+    else refuse_first(op, with_bx(words[0], literal), "a literal of another kind");
   }
 }
 END_TEST
@@ -263,7 +258,7 @@ END_TEST
 
 START_TEST(an_operand_word_alone_is_refused) {
   make_program(OP_NOP);
-  refuse_first(OP_EXT, wide(OP_EXT, 1, 0), "nothing before it");
+  refuse_first(OP_EXT, wide(OP_EXT, 1, LITERAL_SIZE), "nothing before it");
 }
 END_TEST
 
