@@ -222,6 +222,7 @@ static void library_initialise(int markers) {
   GC_set_no_dls(1);
   GC_set_dont_precollect(1);
   GC_set_markers_count((unsigned)markers);
+  GC_set_warn_proc(GC_ignore_warn_proc);  // a failed allocation is the VM's to tell
   GC_INIT();
   GC_disable();
   GC_clear_roots();
@@ -325,6 +326,8 @@ static Oop old_object(Heap *heap, uint32_t class_index, Format format, size_t wo
   if (format == FORMAT_STACK && words > 0) object_slots(o)[0] = oop_from_integer(1);
   return o;
 }
+
+Oop heap_allocate_beyond_limit(Heap *heap, uint32_t class_index, Format format, size_t words) { return old_object(heap, class_index, format, words); }
 
 Oop heap_allocate_old(Heap *heap, uint32_t class_index, Format format, size_t words) {
   size_t bytes = block_bytes(words);
@@ -916,6 +919,7 @@ Heap *heap_new(const HeapOptions *options) {
   Heap *heap = calloc(1, sizeof *heap);
   if (heap == NULL) return NULL;
   heap->options = *options;
+  if (options->max_heap_bytes == 0) heap->options.max_heap_bytes = platform_memory_bytes() / 4 * 3;
   heap->eden_bytes = options->eden_bytes ? options->eden_bytes : DEFAULT_EDEN;
   heap->survivor_bytes = options->survivor_bytes ? options->survivor_bytes : heap->eden_bytes / 4;
   heap->survivor_bytes = (heap->survivor_bytes + PAGE - 1) & ~(size_t)(PAGE - 1);

@@ -173,6 +173,10 @@ void process_load(VM *vm, Oop process);         // makes it the running one
 void process_unload(VM *vm);                    // writes the running one's state into its Process
 int process_switch(VM *vm);                     // runs the best ready process; waits when there is none. RUN_EXIT: nothing can run any more
 void process_make_ready(VM *vm, Oop process, bool at_front);
+// When the heap's limit keeps the running stack from growing: what signalling StackOverflow needs, and no more. False: not possible.
+bool stack_grow_for_handler(VM *vm, size_t words);
+// The running process ends at once, without unwinding: its state is saved, a report is printed. As process_finish; the exit code of the main one is 1.
+int process_abandon(VM *vm, const char *why);
 int process_finish(VM *vm);                      // the running process has returned from its first frame
 int scheduler_attention(VM *vm, uint32_t bits);  // timers and preemption at a safepoint
 Scheduler *scheduler_new(void);

@@ -52,7 +52,8 @@ static Oop environment_at(VM *vm, Oop *args) {
 
 static Oop exit_(VM *vm, Oop *args) {
   if (!is_integer(args[1])) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
-  vm->exit_code = (int)(oop_to_integer(args[1]) & 255);
+  if (oop_to_integer(args[1]) < 0 || oop_to_integer(args[1]) > 255) return primitive_fail(vm, FAIL_OUT_OF_RANGE);
+  vm->exit_code = (int)oop_to_integer(args[1]);
   vm->exiting = true;
   return args[0];
 }

@@ -249,25 +249,40 @@ void vm_save_state(VM *vm, const uint32_t *ip, Oop *fp, Oop *k) {
   note_top(vm, fp + code_registers(fp[-1]));
 }
 
-bool stack_grow(VM *vm, size_t words) {
-  size_t old_size = (size_t)(vm->stack_end - vm->stack_base);
-  size_t used = (size_t)(vm->fp - vm->stack_base) + code_arguments(vm->fp[-1]) + 1;
-  size_t size = 2 * old_size;
-  while (size < used + words + STACK_RESERVE) size *= 2;
-  if (size > vm->max_stack_words) size = vm->max_stack_words;
-  if (size < used + words + STACK_RESERVE) return false;
-  note_top(vm, vm->stack_base + used);
-  Oop stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
-  if (stack == OOP_NONE && vm_collect(vm, 8 * size)) stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
+// Words of the running stack that its top frame has at entry: registers behind the arguments are not written yet.
+static size_t words_at_entry(const VM *vm) { return (size_t)(vm->fp - vm->stack_base) + code_arguments(vm->fp[-1]) + 1; }
+
+// Goes on with a copy of the running stack; false if there is none.
+static bool stack_move(VM *vm, Oop stack) {
   if (stack == OOP_NONE) return false;
-  memcpy(object_slots(stack), vm->stack_base, used * sizeof(Oop));
+  size_t used = words_at_entry(vm);
   ptrdiff_t distance = vm->fp - vm->stack_base;
-  Oop former = P(vm->process)->stack;
-  object_slots(former)[0] = oop_from_integer(1);
+  memcpy(object_slots(stack), vm->stack_base, used * sizeof(Oop));
+  object_slots(stack)[0] = oop_from_integer((int64_t)used);
+  object_slots(P(vm->process)->stack)[0] = oop_from_integer(1);
   heap_store(vm->heap, vm->process, SLOT_OF(Process, stack), stack);
   heap_remember(vm->heap, stack);
   use_stack(vm, stack);
   vm->fp = vm->stack_base + distance;
+  return true;
+}
+
+bool stack_grow(VM *vm, size_t words) {
+  size_t needed = words_at_entry(vm) + words + STACK_RESERVE, size = 2 * (size_t)(vm->stack_end - vm->stack_base);
+  while (size < needed) size *= 2;
+  if (size > vm->max_stack_words) size = vm->max_stack_words;
+  if (size < needed) return false;
+  note_top(vm, vm->stack_base + words_at_entry(vm));
+  Oop stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
+  if (stack == OOP_NONE && vm_collect(vm, 8 * size)) stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
+  return stack_move(vm, stack);
+}
+
+bool stack_grow_for_handler(VM *vm, size_t words) {
+  enum { HANDLER_WORDS = 16 << 10 };
+  size_t size = words_at_entry(vm) + words + STACK_RESERVE + HANDLER_WORDS;
+  if (vm->handles_overflow || size > vm->max_stack_words || !stack_move(vm, heap_allocate_beyond_limit(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size))) return false;
+  vm->handles_overflow = true;
   return true;
 }
 
@@ -517,6 +532,14 @@ int process_finish(VM *vm) {
   P(process)->contexts = OOP_NIL;
   if (process == vm->main_process) return RUN_EXIT;
   return process_switch(vm);
+}
+
+int process_abandon(VM *vm, const char *why) {
+  fprintf(stderr, "baton: a process cannot go on: %s\n", why);
+  vm_print_backtrace(vm, vm->process, stderr);
+  contexts_kill(vm, vm->stack_base);
+  if (vm->process == vm->main_process) vm->exit_code = 1;
+  return process_finish(vm);
 }
 
 // --- making processes

@@ -414,16 +414,30 @@ int safepoint(ARGS) {
   NEXT;
 }
 
+// Goes on with another process: this one is out of stack while it handles just that.
+static int abandon(ARGS) {
+  (void)ip, (void)fp, (void)k;
+  if (process_abandon(vm, "stack overflow while handling one") == RUN_EXIT) return RUN_EXIT;
+  ip = vm->ip;
+  fp = vm->fp;
+  k = vm->k;
+  NEXT;
+}
+
 // The frame that is being entered does not fit, or somebody wants attention.
 int enter_slowly(ARGS) {
   size_t needed = frame_words(code_registers(fp[-1]));
+  bool overflow = false;
   k = code_literals(fp[-1]);
   if (fp + needed > vm->stack_end - STACK_RESERVE) {
     vm_save_state(vm, ip, fp, k);
-    if (!stack_grow(vm, needed)) vm_fatal(vm, "no memory for the stack, or a stack overflow while handling one");
+    if (!stack_grow(vm, needed)) {
+      overflow = stack_grow_for_handler(vm, needed);
+      if (!overflow) return abandon(PASS);
+    }
     fp = vm->fp;
   }
-  if (stack_overflows(vm, fp + needed)) {
+  if (overflow || stack_overflows(vm, fp + needed)) {
     stack_reset_limit(vm, fp);
     return interject_known(PASS, SELECTOR_STACK_OVERFLOW, vm->process, OOP_NIL);
   }
