@@ -26,6 +26,7 @@ struct Generator {
   Code *code;
   size_t position;          // in the source, of what is being compiled
   int next;                 // first free register
+  int variables_end;        // registers from here on are no variables of open scopes
   uint32_t *literal_words;  // instructions whose Bx is the index of a literal
   size_t literal_word_count;
   struct {
@@ -79,6 +80,7 @@ static int reserve(Generator *g, int count) {
   if (g->next > g->code->register_count) g->code->register_count = g->next;
   if (g->next > MAX_REGISTERS) {
     compiler_error(g->c, g->position, NULL, NULL, "this method is too complicated: it needs more than %d registers", MAX_REGISTERS);
+    g->c->gave_up = true;  // once is enough
     g->next = first;
   }
   return first;
@@ -288,8 +290,8 @@ static int constant_register(const Generator *g, const Literal *literal) {
   return -1;
 }
 
-// The register that holds n's value until the operands `later` have been evaluated.
-static int operand(Generator *g, Node *n, Node **later, size_t later_count) {
+// The register that holds n's value until the operands `later` have been evaluated. A new one is `hint` if that is free for it.
+static int operand_near(Generator *g, Node *n, Node **later, size_t later_count, int hint) {
   if (n->kind == NODE_LITERAL && constant_register(g, &n->literal) >= 0) return constant_register(g, &n->literal);
   const Node *read = n->kind == NODE_ASSIGN ? n->target : n;
   int r = register_of(g, read);
@@ -297,10 +299,12 @@ static int operand(Generator *g, Node *n, Node **later, size_t later_count) {
     if (n->kind == NODE_ASSIGN) effect(g, n);
     return r;
   }
-  r = temporary(g);
+  r = hint >= g->variables_end ? hint : temporary(g);
   value_to(g, n, r);
   return r;
 }
+
+static int operand(Generator *g, Node *n, Node **later, size_t later_count) { return operand_near(g, n, later, later_count, -1); }
 
 // --- scopes
 
@@ -347,6 +351,7 @@ static void open_scope(Generator *g, const Node *block, size_t first) {
     if (!nil) low = -1;
   }
   if (low >= 0) emit(g, OP_LOAD_NIL, low, g->next - low - 1, 0);
+  g->variables_end = g->next;
   if (!s->has_vector) return;
   s->vector_register = temporary(g);
   emit(g, OP_NEW_VECTOR, s->vector_register, (int)s->vector_size, 0);
@@ -354,7 +359,7 @@ static void open_scope(Generator *g, const Node *block, size_t first) {
 
 // The statements of an inlined block; the last one's value goes to target, or nowhere when that is -1.
 static void inline_block(Generator *g, Node *block, size_t first_variable, int target) {
-  int mark = g->next;
+  int mark = g->next, variables_end = g->variables_end;
   open_scope(g, block, first_variable);
   for (size_t i = 0; i < block->item_count; i++) {
     if (i + 1 == block->item_count && target >= 0) value_to(g, block->items[i], target);
@@ -362,6 +367,7 @@ static void inline_block(Generator *g, Node *block, size_t first_variable, int t
   }
   if (block->item_count == 0 && target >= 0) emit(g, OP_LOAD_NIL, target, 0, 0);
   g->next = mark;
+  g->variables_end = variables_end;
 }
 
 // --- conditions
@@ -416,7 +422,7 @@ static void condition(Generator *g, Node *n, bool sense, Jumps *jumps);
 
 // An inlined block as a condition.
 static void block_condition(Generator *g, Node *block, bool sense, Jumps *jumps) {
-  int mark = g->next;
+  int mark = g->next, variables_end = g->variables_end;
   open_scope(g, block, 0);
   for (size_t i = 0; i + 1 < block->item_count; i++) effect(g, block->items[i]);
   if (block->item_count > 0) condition(g, block->items[block->item_count - 1], sense, jumps);
@@ -426,6 +432,7 @@ static void block_condition(Generator *g, Node *block, bool sense, Jumps *jumps)
     add_jump(g, jumps, emit_wide(g, sense ? OP_JUMP_TRUE : OP_JUMP_FALSE, r, 0));
   }
   g->next = mark;
+  g->variables_end = variables_end;
 }
 
 static void compare_and_jump(Generator *g, Node *n, int which, bool sense, Jumps *jumps) {
@@ -662,7 +669,7 @@ static int with_constant(int op) {
 static bool special_binary(Generator *g, Node *n, int target) {
   for (size_t i = 0; i < sizeof arithmetic / sizeof *arithmetic; i++) {
     if (!text_is(n->name, arithmetic[i].selector)) continue;
-    int op = arithmetic[i].op, constant, a = operand(g, n->receiver, n->items, 1);
+    int op = arithmetic[i].op, constant, a = operand_near(g, n->receiver, n->items, 1, target);  // so chains need no more registers
     if (with_constant(op) >= 0 && small_constant(n->items[0], &constant)) {
       g->position = n->position;
       emit(g, with_constant(op), target, a, constant);
@@ -839,7 +846,7 @@ static void assignment(Generator *g, Node *n, int target) {
 
 // The statements of an inlined block, and a return of the last one's value.
 static void return_of_block(Generator *g, Node *block, int op) {
-  int mark = g->next;
+  int mark = g->next, variables_end = g->variables_end;
   open_scope(g, block, 0);
   for (size_t i = 0; i + 1 < block->item_count; i++) effect(g, block->items[i]);
   if (block->item_count > 0) {
@@ -850,6 +857,7 @@ static void return_of_block(Generator *g, Node *block, int op) {
     emit(g, op, r, 0, 0);
   }
   g->next = mark;
+  g->variables_end = variables_end;
 }
 
 // Returns the value of n by an instruction of the given kind. Both branches of an ifTrue:ifFalse: return by themselves.

@@ -281,7 +281,8 @@ bool stack_grow(VM *vm, size_t words) {
 bool stack_grow_for_handler(VM *vm, size_t words) {
   enum { HANDLER_WORDS = 16 << 10 };
   size_t size = words_at_entry(vm) + words + STACK_RESERVE + HANDLER_WORDS;
-  if (vm->handles_overflow || size > vm->max_stack_words || !stack_move(vm, heap_allocate_beyond_limit(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size))) return false;
+  if (vm->handles_overflow || size > vm->max_stack_words || !stack_move(vm, heap_allocate_beyond_limit(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size)))
+    return false;
   vm->handles_overflow = true;
   return true;
 }

@@ -241,7 +241,8 @@ END_TEST
 START_TEST(long_chains_of_messages_are_compiled_or_refused) {
   expect_none(repeated("foo ^ self", " bar", 500, ""));
   expect_none(repeated("foo ^ 1", " , 1", 500, ""));
-  expect_none(repeated("foo ^ 1", " + 1", 200, ""));
+  expect_none(repeated("foo ^ 1", " + 1", 1000, ""));
+  expect_none(repeated("foo ^ first", " * first - second", 1000, ""));
   expect_error(repeated("foo ^ self", " bar", 100000, ""), "too long");
   expect_error(repeated("foo ^ 1", " + first", 100000, ""), "too long");
   expect_none(repeated("foo self bar", "; bar", 3000, ""));
