@@ -262,7 +262,7 @@ END_TEST
 
 START_TEST(an_operand_word_alone_is_refused) {
   make_program(OP_NOP);
-  refuse_first(OP_EXT, wide(OP_EXT, 1, 0), "nothing before it");
+  refuse_first(OP_EXT, wide(OP_EXT, 1, LITERAL_SIZE), "nothing before it");
 }
 END_TEST
 
