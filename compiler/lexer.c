@@ -15,7 +15,8 @@ static bool is_binary(int c) { return c > 0 && c < 128 && strchr("+-*/\\~<>=@%|&
 static bool is_space(int c) { return c == ' ' || (c >= 9 && c <= 13) || c == 0; }
 bool lexer_digit_at(const Lexer *l, size_t position) { return is_digit(byte_at(l, position)); }
 
-static Text text_between(const Lexer *l, size_t start, size_t end) { return (Text){l->source.bytes + start, end - start}; }
+// A source without text may have no bytes at all.
+static Text text_between(const Lexer *l, size_t start, size_t end) { return (Text){l->source.bytes == NULL ? "" : l->source.bytes + start, end - start}; }
 
 static Token token(const Lexer *l, TokenKind kind, size_t start, size_t end) {
   return (Token){.kind = kind, .start = start, .end = end, .text = text_between(l, start, end)};

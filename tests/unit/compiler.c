@@ -203,6 +203,21 @@ START_TEST(any_number_of_sites_and_literals_is_compiled_or_refused) {
 }
 END_TEST
 
+START_TEST(sites_from_256_on_are_named_in_a_second_word) {
+  char *source = repeated("foo ", "self s%. ", 300, "super foo");
+  Oop method = compile_string(source, COMPILE_METHOD);
+  const uint32_t *words = code_instructions(method);
+  uint32_t site = 0;
+  for (size_t i = 0, n = object_element_count(AS(CompiledMethod, method)->code); i < n; i++) {
+    uint32_t op = words[i] & 255;
+    if (op == OP_SEND) ck_assert_uint_eq(words[i] >> 24, site++);
+    if (op == OP_SEND_WIDE || op == OP_SUPER_WIDE) ck_assert_uint_eq(words[i + 1] >> 16, site++);
+  }
+  ck_assert_uint_eq(site, 301);
+  free(source);
+}
+END_TEST
+
 START_TEST(jumps_that_are_too_long_are_refused) {
   expect_none(repeated("foo first ifTrue: [ ", "first := second. ", 10000, " ]"));
   expect_error(repeated("foo first ifTrue: [ ", "first := second. ", 40000, " ]"), "too long for its jumps");
@@ -301,6 +316,7 @@ Suite *compiler_suite(void) {
   tcase_add_test(c, a_frame_has_at_most_250_registers);
   tcase_add_test(c, parameters_and_captures_have_a_limit);
   tcase_add_test(c, any_number_of_sites_and_literals_is_compiled_or_refused);
+  tcase_add_test(c, sites_from_256_on_are_named_in_a_second_word);
   tcase_add_test(c, jumps_that_are_too_long_are_refused);
   add_rows(c, nesting_is_compiled_up_to_a_depth_and_refused_beyond, nestings);
   tcase_add_test(c, the_deepest_source_is_compiled_within_the_c_stack);

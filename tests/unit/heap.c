@@ -318,13 +318,17 @@ START_TEST(a_slot_that_was_overwritten_keeps_nothing) {
 END_TEST
 
 START_TEST(any_number_of_stores_in_a_large_array_keeps_its_elements) {
-  enum { STORES = 300000 };
+  enum { STORES = 300000, PLACES = LARGE - 2 };
   roots[0] = old_array(LARGE);
   roots[1] = young_with(1);
   roots[2] = young_with(2);
-  for (size_t i = 0; i < STORES; i++) heap_store(heap, roots[0], i % LARGE, roots[1 + i / LARGE % 2]);
+  heap_store(heap, roots[0], 0, roots[1]);  // the first and the last one are stored but once
+  heap_store(heap, roots[0], LARGE - 1, roots[2]);
+  for (size_t i = 0; i < STORES; i++) heap_store(heap, roots[0], 1 + i % PLACES, roots[1 + i / PLACES % 2]);
   heap_scavenge(heap);
-  for (size_t i = 0; i < LARGE; i++) ck_assert_uint_eq(slot(roots[0], i), roots[1 + ((STORES - 1 - i) / LARGE) % 2]);
+  ck_assert_uint_eq(slot(roots[0], 0), roots[1]);
+  ck_assert_uint_eq(slot(roots[0], LARGE - 1), roots[2]);
+  for (size_t i = STORES - PLACES; i < STORES; i++) ck_assert_uint_eq(slot(roots[0], 1 + i % PLACES), roots[1 + i / PLACES % 2]);
   check_heap();
 }
 END_TEST

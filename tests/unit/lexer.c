@@ -77,6 +77,16 @@ START_TEST(a_token_has_its_kind_and_end) {
 }
 END_TEST
 
+START_TEST(what_is_blank_is_no_part_of_a_token) {
+  static const char *const sources[] = {" \t\n\f\rx", "\"c\"x", "\"a\" \"b\"x", "\xC2\xA0x", "\xEF\xBB\xBFx"};
+  for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+    Token t = first(sources[i]);
+    expect_text(t.text, "x");
+    ck_assert_uint_eq(t.start, strlen(sources[i]) - 1);
+  }
+}
+END_TEST
+
 START_TEST(an_error_is_passed_over) {
   for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
     start(tokens[i].source);
@@ -253,13 +263,15 @@ START_TEST(an_arena_gives_zeroed_memory_of_any_size) {
 }
 END_TEST
 
-START_TEST(an_array_grows_one_by_one_and_keeps_what_it_has) {
-  uint64_t *a = NULL;
+START_TEST(arrays_grow_one_by_one_and_keep_what_they_have) {
+  uint64_t *a = NULL, *b = NULL;
   for (size_t i = 0; i < 1000; i++) {
     a = arena_grow(&arena, a, i, sizeof *a);
+    b = arena_grow(&arena, b, i, sizeof *b);
     a[i] = i;
+    b[i] = 1000 + i;
   }
-  for (size_t i = 0; i < 1000; i++) ck_assert_uint_eq(a[i], i);
+  for (size_t i = 0; i < 1000; i++) ck_assert(a[i] == i && b[i] == 1000 + i);
 }
 END_TEST
 
@@ -267,6 +279,7 @@ Suite *lexer_suite(void) {
   Suite *s = suite_create("lexer");
   TCase *c = test_case(s, "tokens", open_arena, close_arena);
   add_rows(c, a_token_has_its_kind_and_end, tokens);
+  tcase_add_test(c, what_is_blank_is_no_part_of_a_token);
   tcase_add_test(c, an_error_is_passed_over);
   tcase_add_test(c, in_an_array_keywords_that_touch_are_one_token);
   c = test_case(s, "literals", open_arena, close_arena);
@@ -280,6 +293,6 @@ Suite *lexer_suite(void) {
   add_rows(c, characters_have_their_code_point, characters);
   c = test_case(s, "arena", open_arena, close_arena);
   tcase_add_test(c, an_arena_gives_zeroed_memory_of_any_size);
-  tcase_add_test(c, an_array_grows_one_by_one_and_keeps_what_it_has);
+  tcase_add_test(c, arrays_grow_one_by_one_and_keep_what_they_have);
   return s;
 }

@@ -198,6 +198,7 @@ static const struct {
              {M, "foo ^ 3--4"},
              {M, "foo ^ -4 abs"},
              {M, "foo ^ #(foo: foo:bar: + #+ #foo:bar: $a 'b' nil true (1) #(2) [3] #[4] . ^ ; := -5 - 5)"},
+             {M, "foo ^ self foo;; bar"},
              {M, "foo ^ {}"},
              {M, "foo ^ { 1. 2. }"},
              {M, "foo: _ bar: _ ^ 3"},
