@@ -443,6 +443,18 @@ static int instruction_subtract_integer(ARGS) {
     NEXT;                                      \
   } while (0)
 
+// With a small Integer as second operand.
+#define CONSTANT_TESTS(name, function, relation, sense)                                           \
+  SLOW int test_##function##_integer_mixed(ARGS) {                                                \
+    if (is_immediate_float(fp[B])) BRANCH(sense, immediate_float_value(fp[B]) relation SIGNED_C); \
+    return name##_INTEGER_slow(PASS);                                                             \
+  }                                                                                               \
+  static int instruction_test_##function##_integer(ARGS) {                                        \
+    Oop a = fp[B];                                                                                \
+    if (unlikely(!is_integer(a))) return test_##function##_integer_mixed(PASS);                   \
+    BRANCH(sense, (int64_t)a relation(int64_t) oop_from_integer(SIGNED_C));                       \
+  }
+
 #define ORDER_TESTS(name, function, relation, sense)                                                    \
   SLOW int test_##function##_mixed(ARGS) {                                                              \
     double x, y;                                                                                        \
@@ -455,15 +467,7 @@ static int instruction_subtract_integer(ARGS) {
     if (likely(both_floats(a, b))) BRANCH(sense, tagged_float_value(a) relation tagged_float_value(b)); \
     return test_##function##_mixed(PASS);                                                               \
   }                                                                                                     \
-  SLOW int test_##function##_integer_mixed(ARGS) {                                                      \
-    if (is_immediate_float(fp[B])) BRANCH(sense, immediate_float_value(fp[B]) relation SIGNED_C);       \
-    return name##_INTEGER_slow(PASS);                                                                   \
-  }                                                                                                     \
-  static int instruction_test_##function##_integer(ARGS) {                                              \
-    Oop a = fp[B];                                                                                      \
-    if (unlikely(!is_integer(a))) return test_##function##_integer_mixed(PASS);                         \
-    BRANCH(sense, (int64_t)a relation(int64_t) oop_from_integer(SIGNED_C));                             \
-  }
+  CONSTANT_TESTS(name, function, relation, sense)
 
 #define ORDER(name, function, relation)                                  \
   BINARY_SLOW(name)                                                      \
@@ -498,27 +502,19 @@ static inline bool equality_is_identity(Oop a, Oop b) {
 // Strings of the four classes whose equality is that of their characters.
 static inline bool both_strings(Oop a, Oop b) { return is_string(a) && is_string(b); }
 
-#define EQUALITY_TESTS(name, function, relation, sense)                                           \
-  SLOW int test_##function##_mixed(ARGS) {                                                        \
-    double x, y;                                                                                  \
-    if (both_strings(fp[B], fp[C])) BRANCH(sense, strings_equal(fp[B], fp[C]) relation true);     \
-    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(sense, x relation y);                        \
-    return name##_slow(PASS);                                                                     \
-  }                                                                                               \
-  static int instruction_test_##function(ARGS) {                                                  \
-    Oop a = fp[B], b = fp[C];                                                                     \
-    if (unlikely(!equality_is_identity(a, b))) return test_##function##_mixed(PASS);              \
-    BRANCH(sense, a relation b);                                                                  \
-  }                                                                                               \
-  SLOW int test_##function##_integer_mixed(ARGS) {                                                \
-    if (is_immediate_float(fp[B])) BRANCH(sense, immediate_float_value(fp[B]) relation SIGNED_C); \
-    return name##_INTEGER_slow(PASS);                                                             \
-  }                                                                                               \
-  static int instruction_test_##function##_integer(ARGS) {                                        \
-    Oop a = fp[B];                                                                                \
-    if (unlikely(!is_integer(a))) return test_##function##_integer_mixed(PASS);                   \
-    BRANCH(sense, a relation oop_from_integer(SIGNED_C));                                         \
-  }
+#define EQUALITY_TESTS(name, function, relation, sense)                                       \
+  SLOW int test_##function##_mixed(ARGS) {                                                    \
+    double x, y;                                                                              \
+    if (both_strings(fp[B], fp[C])) BRANCH(sense, strings_equal(fp[B], fp[C]) relation true); \
+    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(sense, x relation y);                    \
+    return name##_slow(PASS);                                                                 \
+  }                                                                                           \
+  static int instruction_test_##function(ARGS) {                                              \
+    Oop a = fp[B], b = fp[C];                                                                 \
+    if (unlikely(!equality_is_identity(a, b))) return test_##function##_mixed(PASS);          \
+    BRANCH(sense, a relation b);                                                              \
+  }                                                                                           \
+  CONSTANT_TESTS(name, function, relation, sense)
 
 #define EQUALITY(name, function, relation)                                                                    \
   BINARY_SLOW(name)                                                                                           \
