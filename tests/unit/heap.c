@@ -486,6 +486,25 @@ START_TEST(an_ephemeron_whose_key_died_is_finalizable_and_keeps_key_and_value) {
 }
 END_TEST
 
+static Oop old_with(int64_t mark) {
+  Oop o = old_array(1);
+  object_slots(o)[0] = oop_from_integer(mark);
+  return o;
+}
+
+START_TEST(an_old_key_dies_in_a_full_collection_only) {
+  Oop found[1];
+  roots[0] = ephemeron(_i & 1, old_with(1), _i & 2 ? old_with(2) : young_with(2));
+  heap_scavenge(heap);
+  ck_assert_uint_eq(heap_fetch_finalizable(heap, found, 1), 0);
+  heap_collect(heap);
+  ck_assert(is_finalizable(roots[0]));
+  ck_assert_int_eq(mark_of(slot(roots[0], 0)), 1);
+  ck_assert_int_eq(mark_of(slot(roots[0], 1)), 2);
+  check_heap();
+}
+END_TEST
+
 START_TEST(an_ephemeron_whose_key_lives_keeps_its_value) {
   Oop found[1];
   roots[1] = young_with(1);
@@ -515,7 +534,7 @@ START_TEST(a_chain_of_ephemerons_lives_as_long_as_its_first_key) {
   // in reverse, so that one pass in the order of the array does not do
   Oop key = roots[0];
   for (size_t i = LENGTH; i-- > 0;) {
-    Oop value = young_with((int64_t)i);
+    Oop value = _i & 4 ? old_with((int64_t)i) : young_with((int64_t)i);
     heap_store(heap, roots[1], i, ephemeron(_i & 1, key, value));
     key = value;
   }
@@ -775,9 +794,10 @@ static void add_collection(Suite *s) {
   tcase_add_loop_test(c, a_large_weak_array_loses_dead_elements, 0, 2);
   c = test_case(s, "ephemerons", open_heap, close_heap);
   tcase_add_loop_test(c, an_ephemeron_whose_key_died_is_finalizable_and_keeps_key_and_value, 0, 4);
+  tcase_add_loop_test(c, an_old_key_dies_in_a_full_collection_only, 0, 4);
   tcase_add_loop_test(c, an_ephemeron_whose_key_lives_keeps_its_value, 0, 4);
   tcase_add_loop_test(c, a_key_that_only_its_own_value_reaches_is_dead, 0, 4);
-  tcase_add_loop_test(c, a_chain_of_ephemerons_lives_as_long_as_its_first_key, 0, 4);
+  tcase_add_loop_test(c, a_chain_of_ephemerons_lives_as_long_as_its_first_key, 0, 8);
   tcase_add_test(c, what_is_finalizable_is_kept_until_it_is_fetched);
 }
 

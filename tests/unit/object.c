@@ -108,6 +108,8 @@ START_TEST(a_headers_fields_do_not_touch_each_other) {
   ck_assert_uint_eq(class_index_of(o), CLASS_INDEX_LIMIT - 1);
   ck_assert_uint_eq(object_size(o), 2);
   ck_assert(!object_is_immutable(o));
+  words[1] |= HEADER_MARK;
+  ck_assert(!object_is_immutable(o));
   words[1] |= HEADER_IMMUTABLE | HEADER_REMEMBERED | HEADER_AGE_MASK | HEADER_MARK | (((uint64_t)1 << HEADER_HASH_BITS) - 1) << HEADER_HASH_SHIFT;
   ck_assert(object_is_immutable(o));
   ck_assert_int_eq(object_format(o), FORMAT_BYTES);
