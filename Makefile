@@ -91,6 +91,7 @@ bench: $(OUT)/baton
 	tests/bench/system/run $(OUT)/baton
 
 lint:
+	tools/deps clang-format clang-tidy cppcheck
 	tools/layers
 	clang-format --dry-run --Werror $(wildcard */*.[ch] tests/*/*.[ch])
 	cppcheck -q --error-exitcode=1 --std=c11 --suppress=missingIncludeSystem -I. vm compiler image tools
