@@ -65,7 +65,8 @@ enum { STACK_RESERVE = 64, FRAME_HEADER = 3, SMALL_FRAME = 32 };
 #define FRAME_DELTA_MASK ((uint64_t)0xFFFFFFFF)
 
 // How to run the target of a send, in the `extra` word of a cache as a SmallInteger: kind | operand << 8.
-// RUN_METHOD (of at most SMALL_FRAME registers): the address of its first instruction. RUN_BLOCK: the number of arguments.
+// RUN_METHOD (of at most SMALL_FRAME registers): the address of its first instruction. RUN_PRIMITIVE: its entry in the table. RUN_BLOCK: the number of
+// arguments.
 typedef enum { RUN_METHOD, RUN_LARGE_METHOD, RUN_GETTER, RUN_SETTER, RUN_SELF, RUN_LITERAL, RUN_PRIMITIVE, RUN_BLOCK } RunKind;
 
 // Words of a send site's cache.

@@ -22,6 +22,8 @@ static uint64_t extra_of(RunKind kind, uint64_t operand) { return oop_from_integ
 static RunKind extra_kind(uint64_t extra) { return (RunKind)((extra >> 3) & 255); }
 static uint64_t extra_operand(uint64_t extra) { return extra >> 11; }
 
+static const PrimitiveEntry *primitive_of(uint64_t extra) { return (const PrimitiveEntry *)(uintptr_t)extra_operand(extra); }
+
 static uint64_t extra_for_frame(Oop method) {
   if (code_registers(method) > SMALL_FRAME) return extra_of(RUN_LARGE_METHOD, 0);
   return extra_of(RUN_METHOD, (uint64_t)(uintptr_t)code_instructions(method));
@@ -44,7 +46,7 @@ static uint64_t extra_for(VM *vm, Oop method) {
   if ((code[0] & 255) == OP_PRIMITIVE) {
     const PrimitiveEntry *entry = vm->primitives[code[0] >> 16];
     bool fits = entry->arguments < 0 || (size_t)entry->arguments == code_arguments(method);
-    if (entry->control == NULL && !entry->collects && fits) return extra_of(RUN_PRIMITIVE, code[0] >> 16);
+    if (entry->control == NULL && !entry->collects && fits) return extra_of(RUN_PRIMITIVE, (uint64_t)(uintptr_t)entry);
     if (entry->control != NULL && strcmp(entry->name, "blockValue") == 0) return extra_of(RUN_BLOCK, code_arguments(method));
     return extra_for_frame(method);
   }
@@ -76,7 +78,7 @@ bool answers_self(VM *vm, uint32_t class_index, Oop selector) {
 
 bool runs_primitive(VM *vm, uint32_t class_index, Oop selector, PlainPrimitive primitive) {
   const GlobalCacheEntry *e = look_up(vm, class_index, selector);
-  return e != NULL && extra_kind(e->extra) == RUN_PRIMITIVE && vm->primitives[extra_operand(e->extra)]->plain == primitive;
+  return e != NULL && extra_kind(e->extra) == RUN_PRIMITIVE && primitive_of(e->extra)->plain == primitive;
 }
 
 // --- linking
@@ -206,8 +208,8 @@ SLOW int primitive_missed(ARGS, Oop *frame, Oop method) {
   return enter_frame(PASS, frame, method, first + 1, SMALL_FRAME);
 }
 
-INLINE int run_primitive(ARGS, Oop *frame, Oop method, uint64_t index) {
-  Oop result = vm->primitives[index]->plain(vm, frame);
+INLINE int run_primitive(ARGS, Oop *frame, Oop method, uint64_t extra) {
+  Oop result = primitive_of(extra)->plain(vm, frame);
   if (unlikely(result == OOP_NONE)) return primitive_missed(PASS, frame, method);
   return answer_here(PASS, result);
 }
@@ -221,7 +223,7 @@ static int run_target(ARGS, Oop *frame, const Oop *target) {
     case RUN_SETTER: return run_setter(PASS, frame, method, extra_operand(extra));
     case RUN_SELF: return answer_here(PASS, frame[0]);
     case RUN_LITERAL: return answer_here(PASS, code_literals(method)[extra_operand(extra)]);
-    case RUN_PRIMITIVE: return run_primitive(PASS, frame, method, extra_operand(extra));
+    case RUN_PRIMITIVE: return run_primitive(PASS, frame, method, extra);
     case RUN_BLOCK: return activate_block(PASS, frame, target);
     case RUN_METHOD: return activate_small(PASS, frame, method, extra);
     case RUN_LARGE_METHOD: break;
@@ -310,7 +312,7 @@ int instruction_send_primitive(ARGS) {
   Oop *frame = fp + B + FRAME_HEADER;
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
-  Oop result = vm->primitives[extra_operand(cache[CACHE_EXTRA])]->plain(vm, frame);
+  Oop result = primitive_of(cache[CACHE_EXTRA])->plain(vm, frame);
   if (unlikely(result == OOP_NONE)) return primitive_missed(PASS, frame, cache[CACHE_TARGET]);
   fp[A] = result;
   NEXT;
