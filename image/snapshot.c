@@ -142,6 +142,15 @@ static void walk(Writer *w) {
   }
 }
 
+// Puts back what the interpreter has rewritten.
+static void restore_instructions(const Writer *w) {
+  for (size_t i = 0; i < w->count; i++) {
+    if (!is_code(w->objects[i])) continue;
+    uint32_t *words = code_instructions(w->objects[i]);
+    for (size_t j = 0, n = object_element_count(AS(CompiledMethod, w->objects[i])->code); j < n; j++) words[j] = instruction_original(words[j]);
+  }
+}
+
 // Sorts by class index, keeping the order within a class.
 static void cluster(Writer *w) {
   size_t *starts = calloc(w->vm->class_count + 1, sizeof *starts);
@@ -215,12 +224,6 @@ static uint64_t process_word(const Writer *w, Oop process, size_t slot) {
   return encode(w, value);
 }
 
-static uint64_t code_word(Oop code, size_t i) {
-  const uint32_t *words = (const uint32_t *)(void *)(object_slots(code) + i);
-  uint32_t first = instruction_original(words[0]), second = instruction_original(words[1]);
-  return first | (uint64_t)second << 32;
-}
-
 static void put_text(Writer *w, const char *text, size_t length) {
   if (w->texts_length + length > w->texts_capacity) {
     w->texts_capacity = 2 * (w->texts_length + length);
@@ -253,7 +256,7 @@ static void put_object(Writer *w, Oop o) {
   else if (class_index == CLASS_Process)
     for (size_t i = 0; i < size; i++) put(w, process_word(w, o, i));
   else if (!format_has_pointers(object_format(o)))
-    for (size_t i = 0; i < size; i++) put(w, class_index == CLASS_WordArray ? code_word(o, i) : object_slots(o)[i]);
+    for (size_t i = 0; i < size; i++) put(w, object_slots(o)[i]);
   else
     for (size_t i = 0; i < size; i++) put(w, is_text(o, i) ? text_word(w, object_slots(o)[i]) : encode(w, object_slots(o)[i]));
 }
@@ -346,6 +349,7 @@ bool snapshot_write(VM *vm, const char *path) {
   heap_collect(vm->heap);
   Writer w = {.vm = vm, .now = platform_monotonic_nanoseconds()};
   walk(&w);
+  restore_instructions(&w);
   cluster(&w);
   put_all(&w);
   bool done = write_file(&w, path);

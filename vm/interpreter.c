@@ -241,60 +241,45 @@ static inline bool float_operands(Oop a, Oop b, double *x, double *y) {
 #define BINARY_INTEGER_SLOW(name, base) \
   SLOW int name##_slow(ARGS) { return send_known_1(PASS, SELECTOR_##base, fp[B], oop_from_integer(SIGNED_C)); }
 
-// What both float paths of an arithmetic instruction end in: tagged floats first, then 0.0 and mixed operands, then a send.
-#define FLOAT_PATH(name, expression)                                                                      \
-  SLOW int name##_mixed(ARGS) {                                                                           \
-    double x, y;                                                                                          \
-    Oop result;                                                                                           \
-    if (float_operands(fp[B], fp[C], &x, &y) && float_is_immediate(expression, &result)) {                \
-      fp[A] = result;                                                                                     \
-      NEXT;                                                                                               \
-    }                                                                                                     \
-    return name##_slow(PASS);                                                                             \
-  }                                                                                                       \
-  INLINE int name##_float(ARGS, Oop a, Oop b) {                                                           \
-    Oop result;                                                                                           \
-    double x = tagged_float_value(a), y = tagged_float_value(b);                                          \
-    if (unlikely(!both_floats(a, b) || !float_to_tagged(expression, &result))) return name##_mixed(PASS); \
-    fp[A] = result;                                                                                       \
-    NEXT;                                                                                                 \
+// Rewrites the instruction before ip.
+static inline void become_instruction(const uint32_t *ip, int op) { ((uint8_t *)(uintptr_t)ip)[-4] = (uint8_t)op; }
+
+// Addition, subtraction, multiplication: integers in line; where two tagged floats have met, the instruction becomes one that looks for them first,
+// until it meets something else. `integers` computes r from a and b, or says that it overflows. What is left are 0.0 and mixed
+// operands, then a send.
+#define ARITHMETIC(name, function, integers, tag, expression)                                                            \
+  BINARY_SLOW(name)                                                                                                      \
+  SLOW int name##_mixed(ARGS) {                                                                                          \
+    double x, y;                                                                                                         \
+    Oop result;                                                                                                          \
+    if (!float_operands(fp[B], fp[C], &x, &y)) return name##_slow(PASS);                                                 \
+    if (both_floats(fp[B], fp[C])) become_instruction(ip, OP_##name##_FLOAT);                                            \
+    if (!float_is_immediate(expression, &result)) return name##_slow(PASS);                                              \
+    fp[A] = result;                                                                                                      \
+    NEXT;                                                                                                                \
+  }                                                                                                                      \
+  static int instruction_##function(ARGS) {                                                                              \
+    Oop a = fp[B], b = fp[C];                                                                                            \
+    int64_t r;                                                                                                           \
+    if (unlikely(!both_integers(a, b)) || unlikely(integers)) return name##_mixed(PASS);                                 \
+    fp[A] = (Oop)r + (tag);                                                                                              \
+    NEXT;                                                                                                                \
+  }                                                                                                                      \
+  SLOW int name##_not_floats(ARGS) {                                                                                     \
+    if (!both_floats(fp[B], fp[C])) become_instruction(ip, OP_##name);                                                   \
+    return both_integers(fp[B], fp[C]) ? instruction_##function(PASS) : name##_mixed(PASS);                              \
+  }                                                                                                                      \
+  static int instruction_##function##_float(ARGS) {                                                                      \
+    Oop a = fp[B], b = fp[C], result;                                                                                    \
+    double x = tagged_float_value(a), y = tagged_float_value(b);                                                         \
+    if (unlikely(!both_floats(a, b)) || unlikely(!float_to_tagged(expression, &result))) return name##_not_floats(PASS); \
+    fp[A] = result;                                                                                                      \
+    NEXT;                                                                                                                \
   }
 
-BINARY_SLOW(ADD)
-FLOAT_PATH(ADD, x + y)
-static int instruction_add(ARGS) {
-  Oop a = fp[B], b = fp[C];
-  int64_t r;
-  if (likely(both_integers(a, b)) && likely(!__builtin_add_overflow((int64_t)a, (int64_t)(b - TAG_INTEGER), &r))) {
-    fp[A] = (Oop)r;
-    NEXT;
-  }
-  return ADD_float(PASS, a, b);
-}
-
-BINARY_SLOW(SUBTRACT)
-FLOAT_PATH(SUBTRACT, x - y)
-static int instruction_subtract(ARGS) {
-  Oop a = fp[B], b = fp[C];
-  int64_t r;
-  if (likely(both_integers(a, b)) && likely(!__builtin_sub_overflow((int64_t)a, (int64_t)(b - TAG_INTEGER), &r))) {
-    fp[A] = (Oop)r;
-    NEXT;
-  }
-  return SUBTRACT_float(PASS, a, b);
-}
-
-BINARY_SLOW(MULTIPLY)
-FLOAT_PATH(MULTIPLY, x *y)
-static int instruction_multiply(ARGS) {
-  Oop a = fp[B], b = fp[C];
-  int64_t r;
-  if (likely(both_integers(a, b)) && likely(!__builtin_mul_overflow((int64_t)(a - TAG_INTEGER), oop_to_integer(b), &r))) {
-    fp[A] = (Oop)r + TAG_INTEGER;
-    NEXT;
-  }
-  return MULTIPLY_float(PASS, a, b);
-}
+ARITHMETIC(ADD, add, __builtin_add_overflow((int64_t)a, (int64_t)(b - TAG_INTEGER), &r), 0, x + y)
+ARITHMETIC(SUBTRACT, subtract, __builtin_sub_overflow((int64_t)a, (int64_t)(b - TAG_INTEGER), &r), 0, x - y)
+ARITHMETIC(MULTIPLY, multiply, __builtin_mul_overflow((int64_t)(a - TAG_INTEGER), oop_to_integer(b), &r), TAG_INTEGER, x *y)
 
 BINARY_SLOW(DIVIDE)
 static int instruction_divide(ARGS) {
@@ -854,12 +839,18 @@ Instruction *const instruction_table[256] = {
     [OP_SEND_PRIMITIVE] = instruction_send_primitive,
     [OP_SEND_GETTER] = instruction_send_getter,
     [OP_SEND_BLOCK] = instruction_send_block,
-    [OP_SEND_BLOCK + 1 ... 255] = instruction_unknown,
+    [OP_ADD_FLOAT] = instruction_add_float,
+    [OP_SUBTRACT_FLOAT] = instruction_subtract_float,
+    [OP_MULTIPLY_FLOAT] = instruction_multiply_float,
+    [OP_REWRITTEN_LIMIT... 255] = instruction_unknown,
 };
 
 uint32_t instruction_original(uint32_t instruction) {
-  uint32_t op = instruction & 255;
-  return op >= OP_SEND_METHOD && op <= OP_SEND_BLOCK ? (instruction & ~255u) | OP_SEND : instruction;
+  _Static_assert(OP_SUBTRACT == OP_ADD + 1 && OP_MULTIPLY == OP_ADD + 2, "the float forms are in the same order");
+  uint32_t op = instruction & 255, original = op;
+  if (op >= OP_SEND_METHOD && op <= OP_SEND_BLOCK) original = OP_SEND;
+  if (op >= OP_ADD_FLOAT && op <= OP_MULTIPLY_FLOAT) original = op - OP_ADD_FLOAT + OP_ADD;
+  return (instruction & ~255u) | original;
 }
 
 int interpret(VM *vm) {

@@ -31,8 +31,9 @@ typedef int Instruction(ARGS);
 
 enum { RUN_ON, RUN_EXIT };
 
-// Instructions that the interpreter puts in the place of OP_SEND; never in an image file.
-enum { OP_SEND_METHOD = 240, OP_SEND_PRIMITIVE, OP_SEND_GETTER, OP_SEND_BLOCK };
+// Instructions that the interpreter puts in the place of OP_SEND, and of OP_ADD and its neighbours where they have met floats; never in an
+// image file.
+enum { OP_SEND_METHOD = 240, OP_SEND_PRIMITIVE, OP_SEND_GETTER, OP_SEND_BLOCK, OP_ADD_FLOAT, OP_SUBTRACT_FLOAT, OP_MULTIPLY_FLOAT, OP_REWRITTEN_LIMIT };
 
 #if defined(BATON_TRAMPOLINE)
 #define NEXT       \

@@ -137,6 +137,13 @@ static bool contains(Oop string, uint32_t c) {
 
 // Where delimiter()'s search ends in a text of bytes.
 static size_t scan_bytes(Oop text, Oop set, size_t i, bool wanted) {
+  if (length_of(set) == 1) {
+    const uint8_t *bytes = object_bytes(text);
+    uint32_t delimiter = string_code_point(set, 0);
+    for (size_t n = length_of(text); i < n && (bytes[i] == delimiter) != wanted; i++) {
+    }
+    return i;
+  }
   bool in_set[256] = {false};
   for (size_t j = 0; j < length_of(set); j++)
     if (string_code_point(set, j) < 256) in_set[string_code_point(set, j)] = true;

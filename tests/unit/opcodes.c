@@ -50,7 +50,7 @@ END_TEST
 
 START_TEST(rewritten_instructions_lie_behind_the_table) {
   ck_assert_int_lt(OP_LIMIT, OP_SEND_METHOD);
-  ck_assert_int_lt(OP_SEND_BLOCK, 256);
+  ck_assert_int_le(OP_REWRITTEN_LIMIT, 255);
 }
 END_TEST
 
@@ -66,9 +66,15 @@ START_TEST(a_rewritten_send_goes_back_to_a_send) {
 }
 END_TEST
 
+START_TEST(rewritten_arithmetic_goes_back_to_its_own) {
+  static const uint32_t rewritten[] = {OP_ADD_FLOAT, OP_SUBTRACT_FLOAT, OP_MULTIPLY_FLOAT}, original[] = {OP_ADD, OP_SUBTRACT, OP_MULTIPLY};
+  for (int i = 0; i < 3; i++) ck_assert_uint_eq(instruction_original(rewritten[i] | 0xA5C37100), original[i] | 0xA5C37100);
+}
+END_TEST
+
 #if !defined(BATON_TRAMPOLINE)
 START_TEST(exactly_the_known_instructions_have_a_function) {
-  bool known = _i < OP_LIMIT || (_i >= OP_SEND_METHOD && _i <= OP_SEND_BLOCK);
+  bool known = _i < OP_LIMIT || (_i >= OP_SEND_METHOD && _i < OP_REWRITTEN_LIMIT);
   ck_assert(instruction_table[_i] != NULL);
   ck_assert_msg((instruction_table[_i] != instruction_table[255]) == known, "%d", _i);  // 255 is unknown
 }
@@ -85,6 +91,7 @@ Suite *opcodes_suite(void) {
   tcase_add_test(c, rewritten_instructions_lie_behind_the_table);
   tcase_add_loop_test(c, an_instruction_as_compiled_is_itself, 0, OP_LIMIT);
   tcase_add_loop_test(c, a_rewritten_send_goes_back_to_a_send, 0, OP_SEND_BLOCK - OP_SEND_METHOD + 1);
+  tcase_add_test(c, rewritten_arithmetic_goes_back_to_its_own);
 #if !defined(BATON_TRAMPOLINE)
   tcase_add_loop_test(c, exactly_the_known_instructions_have_a_function, 0, 256);
 #endif
