@@ -12,6 +12,7 @@ CFLAGS_debug   := -O0 -g -DBATON_TRAMPOLINE
 CFLAGS_stress  := -O1 -g -DBATON_STRESS -DBATON_TRAMPOLINE
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -DBATON_TRAMPOLINE
 CFLAGS_tsan    := -O1 -g -fsanitize=thread -DBATON_TRAMPOLINE
+CFLAGS_fuzz    := -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -DBATON_TRAMPOLINE
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -g $(WARNINGS) $(CFLAGS_$(MODE)) -I. $(CFLAGS)
 LIBS := -lgc -lgmp -lm -lpthread
 
@@ -51,24 +52,50 @@ demo: deps
 $(OUT)/mutate: $(OBJECTS) $(OUT)/tests/mutate.o
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
+# The C unit tests. They read the standard image from the directory they are in.
+UNIT := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/unit/*.c))
+$(UNIT): ALL_CFLAGS += -Wno-sign-conversion  # Check's comparisons convert
+$(OUT)/unit: $(OBJECTS) $(UNIT) $(OUT)/standard.image
+	$(CC) $(ALL_CFLAGS) -o $@ $(OBJECTS) $(UNIT) -lcheck -lsubunit -lrt $(LIBS)
+
+UNIT_SETTINGS := $(if $(filter asan tsan,$(MODE)),CK_FORK=no)  # to fork is slow there
+
+# Writes the listings that the compiler's tests expect anew: look at the difference before you believe it.
+golden: $(OUT)/unit
+	$(OUT)/unit --write-golden
+
 check: deps
-	$(MAKE) $(OUT)/baton $(OUT)/test.image $(OUT)/mutate
+	$(MAKE) $(OUT)/baton $(OUT)/test.image $(OUT)/mutate $(OUT)/unit
 	$(if $(filter release,$(MODE)),tools/tailcalls $(addprefix $(OUT)/vm/,send.o interpreter.o context.o process.o))
+	$(UNIT_SETTINGS) $(OUT)/unit
 	tests/run $(OUT)
+
+# The fuzzers: `make fuzz FUZZ_SECONDS=600` runs each for so long, in a mode of its own and with clang.
+FUZZERS := compiler source image
+FUZZ_SECONDS ?= 60
+$(OUT)/fuzz-%: $(OBJECTS) $(OUT)/tests/fuzz/%.o
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+fuzz: deps
+	$(MAKE) MODE=fuzz CC=clang $(addprefix build/fuzz/fuzz-,$(FUZZERS)) build/fuzz/standard.image
+	tests/fuzz/run build/fuzz $(FUZZ_SECONDS) $(FUZZERS)
 
 $(OUT)/%.o: %.c Makefile
 	@mkdir -p $(dir $@)
 	$(CC) $(ALL_CFLAGS) -MMD -c -o $@ $<
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(UNIT:.o=.d)
 
 bench: $(OUT)/baton
 	tests/bench/run $(OUT)/baton
+	tests/bench/system/run $(OUT)/baton
 
 lint:
+	tools/deps clang-format clang-tidy cppcheck
 	tools/layers
+	clang-format --dry-run --Werror $(wildcard */*.[ch] tests/*/*.[ch])
 	cppcheck -q --error-exitcode=1 --std=c11 --suppress=missingIncludeSystem -I. vm compiler image tools
-	clang-tidy --quiet $(SOURCES) tools/main.c tools/bootstrap.c -- -std=c11 -D_GNU_SOURCE -I.
+	printf '%s\n' $(SOURCES) tools/main.c tools/bootstrap.c | xargs -P 2 -n 8 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -I.' clang-tidy
 
 PREFIX ?= /usr/local
 install: $(OUT)/baton
@@ -81,4 +108,5 @@ clean:
 -include $(OUT)/tools/main.d $(OUT)/tools/bootstrap.d
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check bench lint install clean
+.PRECIOUS: $(OUT)/%.o
+.PHONY: all deps demo check golden fuzz bench lint install clean

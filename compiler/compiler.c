@@ -18,17 +18,30 @@ static void find_lines(Compiler *c) {
     if (s.bytes[i] == '\n' || (s.bytes[i] == '\r' && (i + 1 == s.length || s.bytes[i + 1] != '\n'))) c->line_starts[c->line_count++] = i + 1;
 }
 
-void compiler_locate(const Compiler *c, size_t offset, uint32_t *line, uint32_t *column) {
+// The index of the line that the offset lies in.
+static size_t line_of(const Compiler *c, size_t offset) {
   size_t low = 0, high = c->line_count;
   while (high - low > 1) {
     size_t middle = (low + high) / 2;
     if (c->line_starts[middle] <= offset) low = middle;
     else high = middle;
   }
-  uint32_t n = low == 0 && c->request->first_column > 0 ? c->request->first_column : 1;
-  for (size_t i = c->line_starts[low]; i < offset && i < c->request->source.length; i++) n += ((unsigned char)c->request->source.bytes[i] & 0xC0) != 0x80;
-  *line = (c->request->first_line == 0 ? 1 : c->request->first_line) + (uint32_t)low;
-  *column = n;
+  return low;
+}
+
+static uint32_t begins_character(const Compiler *c, size_t offset) { return ((unsigned char)c->request->source.bytes[offset] & 0xC0) != 0x80; }
+
+void compiler_locate(Compiler *c, size_t offset, uint32_t *line, uint32_t *column) {
+  size_t n = line_of(c, offset), end = offset < c->request->source.length ? offset : c->request->source.length;
+  if (c->located_column == 0 || c->located_line != n) {
+    c->located_line = n;
+    c->located = c->line_starts[n];
+    c->located_column = n == 0 && c->request->first_column > 0 ? c->request->first_column : 1;
+  }
+  while (c->located < end) c->located_column += begins_character(c, c->located++);
+  while (c->located > end) c->located_column -= begins_character(c, --c->located);
+  *line = (c->request->first_line == 0 ? 1 : c->request->first_line) + (uint32_t)n;
+  *column = c->located_column;
 }
 
 void compiler_error(Compiler *c, size_t offset, const char *found, const char *expected, const char *message, ...) {
@@ -84,6 +97,17 @@ void note_undeclared(Compiler *c, Text name) {
   r->undeclared[r->undeclared_count++] = name;
 }
 
+// Names are looked up after all has been parsed; people read from top to bottom.
+static void sort_errors(Compilation *r) {
+  for (size_t i = 1; i < r->error_count; i++) {
+    CompileError e = r->errors[i];
+    size_t j = i;
+    for (; j > 0 && (r->errors[j - 1].line > e.line || (r->errors[j - 1].line == e.line && r->errors[j - 1].column > e.column)); j--)
+      r->errors[j] = r->errors[j - 1];
+    r->errors[j] = e;
+  }
+}
+
 Compilation *compile(const CompileRequest *request) {
   Compiler *c = calloc(1, sizeof *c);
   Compilation *r = calloc(1, sizeof *r);
@@ -94,9 +118,10 @@ Compilation *compile(const CompileRequest *request) {
   c->lexer = (Lexer){.arena = &c->arena, .source = request->source, .underscore_assigns = request->mode == COMPILE_CUIS_CHUNK};
   find_lines(c);
   parse(c);
-  Function *method = c->body->scope != NULL && r->error_count < (size_t)c->max_errors && c->selector.length > 0 ? analyse(c) : NULL;
+  Function *method = !c->gave_up && c->selector.length > 0 ? analyse(c) : NULL;
   if (method != NULL && r->error_count == 0) r->code = generate(c, method);
   if (r->error_count > 0) r->code = NULL;
+  sort_errors(r);
   r->arena = c;
   return r;
 }

@@ -75,7 +75,7 @@ struct Code {
   int register_count;  // registers the frame needs, r0 and the windows of sends included; at most 255
   int copied_count;    // blocks: copied values behind home and receiver
   bool is_block;
-  bool clean;  // a block without self, ^ and captured variables: the builder makes one closure, and LOAD_LITERAL loads it
+  bool clean;                // a block without self, ^ and captured variables: the builder makes one closure, and LOAD_LITERAL loads it
   bool has_nonlocal_return;  // a block with ^, or a method or block that contains one
   // methods only
   Text selector;
@@ -105,14 +105,14 @@ typedef bool (*CompilerLookup)(void *context, Text name);
 
 typedef struct {
   Text source;
-  uint32_t first_line;                   // line number of the first character (methods lie inside a file)
-  uint32_t first_column;                 // column of the first character, 1 as a rule
+  uint32_t first_line;    // line number of the first character (methods lie inside a file)
+  uint32_t first_column;  // column of the first character, 1 as a rule
   CompileMode mode;
-  const Text *instance_variables;        // all, superclass first: index is the slot
+  const Text *instance_variables;  // all, superclass first: index is the slot
   size_t instance_variable_count;
   CompilerLookup lookup;
   void *lookup_context;
-  int max_errors;                        // stop after so many; 0 means 20
+  int max_errors;  // stop after so many; 0 means 20
 } CompileRequest;
 
 typedef struct Compilation {

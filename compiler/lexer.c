@@ -15,7 +15,8 @@ static bool is_binary(int c) { return c > 0 && c < 128 && strchr("+-*/\\~<>=@%|&
 static bool is_space(int c) { return c == ' ' || (c >= 9 && c <= 13) || c == 0; }
 bool lexer_digit_at(const Lexer *l, size_t position) { return is_digit(byte_at(l, position)); }
 
-static Text text_between(const Lexer *l, size_t start, size_t end) { return (Text){l->source.bytes + start, end - start}; }
+// A source without text may have no bytes at all.
+static Text text_between(const Lexer *l, size_t start, size_t end) { return (Text){l->source.bytes == NULL ? "" : l->source.bytes + start, end - start}; }
 
 static Token token(const Lexer *l, TokenKind kind, size_t start, size_t end) {
   return (Token){.kind = kind, .start = start, .end = end, .text = text_between(l, start, end)};
@@ -105,7 +106,8 @@ static int digit_value(int c) { return is_digit(c) ? c - '0' : c >= 'A' && c <= 
 // Digits of a radix from the position on, with single underscores between them left out.
 static Text digits(Lexer *l, int radix) {
   size_t start = l->position;
-  while (digit_value(byte_at(l, l->position)) < radix || (byte_at(l, l->position) == '_' && l->position > start && digit_value(byte_at(l, l->position + 1)) < radix))
+  while (digit_value(byte_at(l, l->position)) < radix ||
+         (byte_at(l, l->position) == '_' && l->position > start && digit_value(byte_at(l, l->position + 1)) < radix))
     l->position++;
   char *copy = arena_allocate(l->arena, l->position - start + 1);
   size_t n = 0;
@@ -131,7 +133,8 @@ static Literal integer_literal(Text text, int radix) {
   bool negative = text.length > 0 && text.bytes[0] == '-';
   int64_t value = 0;
   for (size_t i = negative; i < text.length; i++) {
-    if (__builtin_mul_overflow(value, (int64_t)radix, &value) || __builtin_add_overflow(value, (int64_t)digit_value(text.bytes[i]), &value) || value > small_max + 1)
+    if (__builtin_mul_overflow(value, (int64_t)radix, &value) || __builtin_add_overflow(value, (int64_t)digit_value(text.bytes[i]), &value) ||
+        value > small_max + 1)
       return (Literal){.kind = LITERAL_LARGE_INTEGER, .text = text, .radix = radix};
   }
   if (value > small_max && !negative) return (Literal){.kind = LITERAL_LARGE_INTEGER, .text = text, .radix = radix};
@@ -207,7 +210,8 @@ Token lexer_number(Lexer *l, bool negative) {
     whole = digits(l, radix);
     if (whole.length == 0) return error_token(l, start, "no digits follow the radix");
   }
-  bool has_fraction = byte_at(l, l->position) == '.' && digit_value(byte_at(l, l->position + 1)) < radix && (radix > 10 || is_digit(byte_at(l, l->position + 1)));
+  bool has_fraction =
+      byte_at(l, l->position) == '.' && digit_value(byte_at(l, l->position + 1)) < radix && (radix > 10 || is_digit(byte_at(l, l->position + 1)));
   // `16r1.A` would be a fraction, but `16r1.Array` is the end of a statement: letters behind the period end it
   if (has_fraction && !is_digit(byte_at(l, l->position + 1))) has_fraction = false;
   if (has_fraction) {
@@ -222,7 +226,9 @@ Token lexer_number(Lexer *l, bool negative) {
     if (!has_fraction && exponent > 0) return error_token(l, start, "this exponent is too large");
   }
   if (scale_part(l, fraction.length, &scale)) {
-    if (exponent < 0) literal = (Literal){.kind = LITERAL_SCALED, .text = joined(l, negative, whole, fraction, 0), .fraction_digits = (int)fraction.length - (int)exponent, .scale = scale};
+    if (exponent < 0)
+      literal = (Literal){
+          .kind = LITERAL_SCALED, .text = joined(l, negative, whole, fraction, 0), .fraction_digits = (int)fraction.length - (int)exponent, .scale = scale};
     else {
       size_t zeros = (size_t)exponent > fraction.length ? (size_t)exponent - fraction.length : 0;
       int left = (size_t)exponent > fraction.length ? 0 : (int)fraction.length - (int)exponent;

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+// Limits of recursion, here and in the passes that walk the tree.
+enum { MAX_NESTING = 1100, MAX_DEPTH = 3000 };
+
 static Node *expression(Compiler *c);
 static Node *block(Compiler *c);
 static Literal array_literal(Compiler *c, size_t start);
@@ -56,6 +59,29 @@ static void recover(Compiler *c) {
   }
 }
 
+// Gives up: what follows is not looked at.
+static void give_up(Compiler *c, size_t position, const char *message) {
+  compiler_error(c, position, NULL, NULL, "%s", message);
+  c->gave_up = true;
+  c->lexer.position = c->request->source.length;
+  advance(c);
+}
+
+// One level deeper in brackets of any kind. False: too deep.
+static bool nest(Compiler *c, size_t position) {
+  if (c->nesting >= MAX_NESTING) give_up(c, position, "this is nested too deeply");
+  else c->nesting++;
+  return !c->gave_up;
+}
+
+// Appends to a selector made of keywords.
+static void append(Compiler *c, char **text, size_t *length, Text more) {
+  for (size_t i = 0; i < more.length; i++) {
+    *text = arena_grow(&c->arena, *text, *length, 1);
+    (*text)[(*length)++] = more.bytes[i];
+  }
+}
+
 // --- nodes
 
 static Node *new_node(Compiler *c, NodeKind kind, size_t position) {
@@ -65,7 +91,15 @@ static Node *new_node(Compiler *c, NodeKind kind, size_t position) {
   return n;
 }
 
+// Notes how deep the tree under n has become with this child.
+static Node *child(Compiler *c, Node *n, Node *child) {
+  if (child->depth >= n->depth) n->depth = child->depth + 1;
+  if (n->depth > MAX_DEPTH) give_up(c, child->position, "this expression is too long");
+  return child;
+}
+
 static void add_item(Compiler *c, Node *n, Node *item) {
+  child(c, n, item);
   n->items = arena_grow(&c->arena, n->items, n->item_count, sizeof *n->items);
   n->items[n->item_count++] = item;
 }
@@ -99,7 +133,7 @@ static Literal word_literal(Text text) {
 static Literal byte_array_literal(Compiler *c, size_t start) {
   char *bytes = NULL;
   size_t count = 0;
-  while (!at(c, TOKEN_RIGHT_BRACKET)) {
+  while (!at(c, TOKEN_RIGHT_BRACKET) && !at(c, TOKEN_END)) {
     if (!at(c, TOKEN_LITERAL) || c->token.literal.kind != LITERAL_INTEGER || c->token.literal.integer < 0 || c->token.literal.integer > 255) {
       unexpected(c, "a byte from 0 to 255 or ]");
       while (!at(c, TOKEN_END) && !at(c, TOKEN_RIGHT_BRACKET)) advance(c);
@@ -129,8 +163,10 @@ static bool array_element(Compiler *c, Literal *out) {
     case TOKEN_ASSIGN: *out = symbol_of((Text){c->request->source.bytes + start, c->token.end - start}); break;
     case TOKEN_LEFT_PAREN:
     case TOKEN_HASH_PAREN:
+      if (!nest(c, start)) return false;
       next_in_array(c);
       *out = array_literal(c, start);
+      c->nesting--;
       break;
     case TOKEN_LEFT_BRACKET:
     case TOKEN_HASH_BRACKET:
@@ -165,6 +201,16 @@ static Literal array_literal(Compiler *c, size_t start) {
   return array;
 }
 
+// Whether the current token is the sign of a number, perhaps with spaces between, as Pharo has it. Then the lexer stands before the digits.
+static bool digits_follow(Compiler *c) {
+  const Text s = c->request->source;
+  size_t p = c->token.end;
+  while (p < s.length && (s.bytes[p] == ' ' || s.bytes[p] == '\t')) p++;
+  if (!lexer_digit_at(&c->lexer, p)) return false;
+  c->lexer.position = p - 1;
+  return true;
+}
+
 // A literal that starts at the current token. False: none does.
 static bool literal(Compiler *c, Literal *out) {
   size_t start = c->token.start;
@@ -175,9 +221,9 @@ static bool literal(Compiler *c, Literal *out) {
   } else if (at(c, TOKEN_HASH_BRACKET)) {
     next_in_array(c);
     *out = byte_array_literal(c, start);
-  } else if (at(c, TOKEN_BINARY) && c->token.text.bytes[0] == '-' && c->token.text.length == 1 && lexer_digit_at(&c->lexer, c->token.end)) {
-    c->lexer.position = start;
+  } else if (at_binary(c, "-") && digits_follow(c)) {
     c->token = lexer_number(&c->lexer, true);
+    c->token.start = start;
     if (!at(c, TOKEN_LITERAL)) return false;
     *out = c->token.literal;
   } else {
@@ -236,7 +282,7 @@ static Node *primary(Compiler *c) {
 
 static Node *send(Compiler *c, Node *receiver, Text selector, size_t position) {
   Node *n = new_node(c, NODE_SEND, position);
-  n->receiver = receiver;
+  if (receiver != NULL) n->receiver = child(c, n, receiver);
   n->name = selector;
   return n;
 }
@@ -265,11 +311,7 @@ static Node *keyword_tail(Compiler *c, Node *receiver) {
   char *selector = NULL;
   size_t length = 0;
   while (at(c, TOKEN_KEYWORD)) {
-    char *longer = arena_allocate(&c->arena, length + c->token.text.length);
-    if (length > 0) memcpy(longer, selector, length);
-    memcpy(longer + length, c->token.text.bytes, c->token.text.length);
-    length += c->token.text.length;
-    selector = longer;
+    append(c, &selector, &length, c->token.text);
     advance(c);
     add_item(c, n, binary_tail(c, unary_tail(c, primary(c))));
   }
@@ -303,7 +345,7 @@ static Node *cascade(Compiler *c, Node *first) {
     return first;
   }
   Node *n = new_node(c, NODE_CASCADE, first->position);
-  n->receiver = first->receiver;
+  n->receiver = child(c, n, first->receiver);
   first->receiver = NULL;
   add_item(c, n, first);
   while (at(c, TOKEN_SEMICOLON)) {
@@ -324,7 +366,7 @@ static bool declared(Compiler *c, Text name) {
   return c->request->lookup != NULL && c->request->lookup(c->request->lookup_context, name);
 }
 
-static Node *expression(Compiler *c) {
+static Node *expression_here(Compiler *c) {
   if (at(c, TOKEN_IDENTIFIER)) {
     Lexer saved = c->lexer;
     Token name = c->token;
@@ -338,13 +380,20 @@ static Node *expression(Compiler *c) {
       target->name = name.text;
       Node *n = new_node(c, NODE_ASSIGN, name.start);
       n->target = target;
-      n->value = expression(c);
+      n->value = child(c, n, expression(c));
       return n;
     }
     c->lexer = saved;
   }
   Node *n = primary(c);
   return cascade(c, keyword_tail(c, binary_tail(c, unary_tail(c, n))));
+}
+
+static Node *expression(Compiler *c) {
+  if (!nest(c, c->token.start)) return nothing(c);
+  Node *n = expression_here(c);
+  c->nesting--;
+  return n;
 }
 
 // --- statements, blocks
@@ -382,7 +431,7 @@ static void statements(Compiler *c, Node *body, TokenKind end) {
     if (at(c, TOKEN_CARET)) {
       Node *n = new_node(c, NODE_RETURN, c->token.start);
       advance(c);
-      n->value = expression(c);
+      n->value = child(c, n, expression(c));
       add_item(c, body, n);
     } else {
       add_item(c, body, expression(c));
@@ -444,8 +493,9 @@ static Node *block(Compiler *c) {
 
 static void note_primitive(Compiler *c, const PragmaData *p) {
   if (p->argument_count == 0 || (p->arguments[0].kind != LITERAL_SYMBOL && p->arguments[0].kind != LITERAL_STRING)) return;
-  if (text_is(p->keyword, "primitive:") || text_is(p->keyword, "primitive:error:")) c->primitive = p->arguments[0].text;
-  if (!text_is(p->keyword, "primitive:error:") || p->arguments[1].kind != LITERAL_SYMBOL) return;
+  bool with_reason = text_is(p->keyword, "primitive:error:") && p->argument_count == 2;
+  if (text_is(p->keyword, "primitive:") || with_reason) c->primitive = p->arguments[0].text;
+  if (!with_reason || p->arguments[1].kind != LITERAL_SYMBOL) return;
   Text name = p->arguments[1].text;
   Variable *v = scope_find_here(c->method_scope, name);
   c->primitive_reason = v != NULL ? v : scope_declare(c, c->method_scope, name, c->token.start, false);
@@ -479,11 +529,7 @@ static void pragma(Compiler *c) {
     size_t length = 0;
     if (!at(c, TOKEN_KEYWORD)) unexpected(c, "a pragma");
     while (at(c, TOKEN_KEYWORD)) {
-      char *longer = arena_allocate(&c->arena, length + c->token.text.length);
-      if (length > 0) memcpy(longer, keyword, length);
-      memcpy(longer + length, c->token.text.bytes, c->token.text.length);
-      length += c->token.text.length;
-      keyword = longer;
+      append(c, &keyword, &length, c->token.text);
       advance(c);
       Literal value;
       if (!pragma_argument(c, &value)) break;
@@ -542,11 +588,7 @@ static bool pattern(Compiler *c) {
   char *selector = NULL;
   size_t length = 0;
   while (at(c, TOKEN_KEYWORD)) {
-    char *longer = arena_allocate(&c->arena, length + c->token.text.length);
-    if (length > 0) memcpy(longer, selector, length);
-    memcpy(longer + length, c->token.text.bytes, c->token.text.length);
-    length += c->token.text.length;
-    selector = longer;
+    append(c, &selector, &length, c->token.text);
     advance(c);
     if (!parameter(c)) return false;
   }
@@ -554,13 +596,20 @@ static bool pattern(Compiler *c) {
   return true;
 }
 
+// The first line of a script may name its interpreter, behind a byte order mark if an editor put one there.
+static void skip_interpreter_line(Compiler *c) {
+  const Text s = c->request->source;
+  size_t p = s.length >= 3 && memcmp(s.bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+  if (s.length < p + 2 || s.bytes[p] != '#' || s.bytes[p + 1] != '!') return;
+  while (p < s.length && s.bytes[p] != '\n' && s.bytes[p] != '\r') p++;
+  c->lexer.position = p;
+}
+
 void parse(Compiler *c) {
   c->body = new_node(c, NODE_BLOCK, 0);
   c->method_scope = c->body->scope = push_scope(c);
   if (c->request->mode == COMPILE_DOIT) {
-    const Text s = c->request->source;
-    if (s.length > 1 && s.bytes[0] == '#' && s.bytes[1] == '!')
-      while (c->lexer.position < s.length && s.bytes[c->lexer.position] != '\n') c->lexer.position++;
+    skip_interpreter_line(c);
     advance(c);
     c->selector = (Text){"doIt", 4};
     temporaries(c);

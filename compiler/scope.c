@@ -96,9 +96,12 @@ static bool resolve_pseudo(Compiler *c, Node *n) {
     const char *name;
     Resolution resolution;
     LiteralKind kind;
-  } pseudo[] = {{"self", NAME_SELF, 0},           {"super", NAME_SUPER, 0},
-                {"thisContext", NAME_THIS_CONTEXT, 0}, {"nil", NAME_CONSTANT, LITERAL_NIL},
-                {"true", NAME_CONSTANT, LITERAL_TRUE}, {"false", NAME_CONSTANT, LITERAL_FALSE}};
+  } pseudo[] = {{"self", NAME_SELF, 0},
+                {"super", NAME_SUPER, 0},
+                {"thisContext", NAME_THIS_CONTEXT, 0},
+                {"nil", NAME_CONSTANT, LITERAL_NIL},
+                {"true", NAME_CONSTANT, LITERAL_TRUE},
+                {"false", NAME_CONSTANT, LITERAL_FALSE}};
   for (size_t i = 0; i < sizeof pseudo / sizeof *pseudo; i++) {
     if (!text_is(n->name, pseudo[i].name)) continue;
     n->resolution = pseudo[i].resolution;
@@ -277,7 +280,7 @@ static void place(Compiler *c, Variable *v) {
   v->in_vector = true;
   v->scope->has_vector = true;
   v->slot = v->scope->vector_size++;
-  if (v->slot > 255) compiler_error(c, v->position, NULL, NULL, "more than 256 variables are shared with blocks");
+  if (v->scope->vector_size > 255) compiler_error(c, v->position, NULL, NULL, "more than 255 variables are shared with blocks");
 }
 
 static void add_capture(Compiler *c, Function *f, Capture capture) {

@@ -30,13 +30,13 @@ typedef enum { NAME_UNRESOLVED, NAME_LOCAL, NAME_FIELD, NAME_BINDING, NAME_SELF,
 // How a send with literal blocks is compiled without a send.
 typedef enum {
   INLINE_NONE,
-  INLINE_IF,        // ifTrue:, ifFalse:, ifTrue:ifFalse:, ifFalse:ifTrue:
+  INLINE_IF,  // ifTrue:, ifFalse:, ifTrue:ifFalse:, ifFalse:ifTrue:
   INLINE_AND,
   INLINE_OR,
-  INLINE_IF_NIL,    // ifNil:, ifNotNil:, ifNil:ifNotNil:, ifNotNil:ifNil:
-  INLINE_WHILE,     // whileTrue:, whileFalse:, whileTrue, whileFalse
+  INLINE_IF_NIL,  // ifNil:, ifNotNil:, ifNil:ifNotNil:, ifNotNil:ifNil:
+  INLINE_WHILE,   // whileTrue:, whileFalse:, whileTrue, whileFalse
   INLINE_REPEAT,
-  INLINE_TO_DO,     // to:do:, to:by:do:
+  INLINE_TO_DO,  // to:do:, to:by:do:
   INLINE_TIMES
 } Inlining;
 
@@ -55,6 +55,7 @@ struct Node {
   Inlining inlining;
   bool parenthesized;
   Function *function;  // of a block that is not inlined
+  unsigned depth;      // of the tree below
 };
 
 typedef struct Assignment Assignment;
@@ -80,14 +81,14 @@ struct Variable {
   unsigned first_capture;
   Assignment *assignments;
   bool in_vector;
-  size_t slot;        // in the vector
+  size_t slot;  // in the vector
   int register_number;
 };
 
 struct Scope {
   Scope *outer;
   Function *function;
-  Loop *loop;  // the innermost loop around the scope when it was entered
+  Loop *loop;            // the innermost loop around the scope when it was entered
   Variable **variables;  // parameters first
   size_t variable_count, parameter_count;
   bool has_vector;
@@ -115,7 +116,7 @@ struct Function {
   size_t capture_count;
   unsigned self_uses;
   bool needs_self, needs_home;  // a block: the receiver, the home context; a method: needs_home says that a block in it has a ^
-  unsigned made_at;  // time
+  unsigned made_at;             // time
   int self_register;
 };
 
@@ -131,9 +132,12 @@ typedef struct {
   size_t line_count;
   int max_errors;
   bool gave_up;
-  Scope *scope;     // the parser's current one
+  unsigned nesting;              // of brackets, while parsing
+  size_t located, located_line;  // where compiler_locate was last, so that it need not count a long line from its start
+  uint32_t located_column;
+  Scope *scope;  // the parser's current one
   Scope *method_scope;
-  Node *body;       // the method as a block
+  Node *body;  // the method as a block
   Text selector;
   PragmaData *pragmas;
   size_t pragma_count;
@@ -148,7 +152,7 @@ typedef struct {
 } Compiler;
 
 // --- compiler.c
-void compiler_locate(const Compiler *c, size_t offset, uint32_t *line, uint32_t *column);
+void compiler_locate(Compiler *c, size_t offset, uint32_t *line, uint32_t *column);
 // message is a format; found and expected may be NULL.
 void compiler_error(Compiler *c, size_t offset, const char *found, const char *expected, const char *message, ...) __attribute__((format(printf, 5, 6)));
 bool text_is(Text text, const char *string);

@@ -36,10 +36,14 @@ static const struct {
   const char *name, *superclass, *slots;  // slots: names, each followed by a space; inherited ones left out
 } known_classes[] = {
     {NULL, NULL, NULL},
-#define CLASS(name, superclass, format) {#name, #superclass, ""
+#define CLASS(name, superclass, format) \
+  {                                     \
+#name, #superclass, ""
 #define SLOT(name) #name " "
 #define INHERITED(name)
-#define END(name) },
+#define END(name) \
+  }               \
+  ,
 #include "vm/layouts.def"
 #undef CLASS
 #undef SLOT
@@ -172,8 +176,10 @@ static void check_known(Bootstrap *b, const Row *row) {
     strncat(slots, row->file->instance_variables.items[i], sizeof slots - strlen(slots) - 2);
     strncat(slots, " ", sizeof slots - strlen(slots) - 1);
   }
-  if (strcmp(slots, known_classes[row->known].slots) != 0) fault(b, row->file->file, row->file->line, "the VM has other instance variables for this class:", known_classes[row->known].slots);
-  if (strcmp(row->file->superclass, known_classes[row->known].superclass) != 0) fault(b, row->file->file, row->file->line, "the VM has another superclass for this class:", known_classes[row->known].superclass);
+  if (strcmp(slots, known_classes[row->known].slots) != 0)
+    fault(b, row->file->file, row->file->line, "the VM has other instance variables for this class:", known_classes[row->known].slots);
+  if (strcmp(row->file->superclass, known_classes[row->known].superclass) != 0)
+    fault(b, row->file->file, row->file->line, "the VM has another superclass for this class:", known_classes[row->known].superclass);
 }
 
 // --- objects
@@ -230,8 +236,8 @@ static Format format_of_type(Bootstrap *b, const Row *row, Format inherited) {
   static const struct {
     const char *type;
     Format format;
-  } types[] = {{"variable", FORMAT_INDEXABLE}, {"weak", FORMAT_WEAK},         {"ephemeron", FORMAT_EPHEMERON},     {"bytes", FORMAT_BYTES},
-               {"words16", FORMAT_WORDS16},    {"words", FORMAT_WORDS32},     {"words64", FORMAT_WORDS64},         {"DoubleByteLayout", FORMAT_WORDS16},
+  } types[] = {{"variable", FORMAT_INDEXABLE},       {"weak", FORMAT_WEAK},     {"ephemeron", FORMAT_EPHEMERON}, {"bytes", FORMAT_BYTES},
+               {"words16", FORMAT_WORDS16},          {"words", FORMAT_WORDS32}, {"words64", FORMAT_WORDS64},     {"DoubleByteLayout", FORMAT_WORDS16},
                {"DoubleWordLayout", FORMAT_WORDS64}, {"stack", FORMAT_STACK}};
   if (row->known != 0) return known_formats[row->known];
   const char *type = row->file->type;
@@ -343,7 +349,8 @@ static void compile_method(Bootstrap *b, const TonelFile *f, const TonelMethod *
   Origin origin = {.file = f->file, .line = m->line};
   Compilation *r = builder_compile(b->vm, class, (Text){m->source, strlen(m->source)}, origin, COMPILE_METHOD);
   report_errors(b, f->file, r);
-  for (size_t i = 0; i < r->undeclared_count; i++) fprintf(b->report, "%s:%u: undeclared %.*s\n", f->file, m->line, (int)r->undeclared[i].length, r->undeclared[i].bytes);
+  for (size_t i = 0; i < r->undeclared_count; i++)
+    fprintf(b->report, "%s:%u: undeclared %.*s\n", f->file, m->line, (int)r->undeclared[i].length, r->undeclared[i].bytes);
   b->faults += r->undeclared_count;
   if (r->code != NULL) {
     Oop method = builder_method(b->vm, class, r, origin, m->protocol);

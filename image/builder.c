@@ -3,6 +3,7 @@
 // Everything made here lives in old space: the interpreter relies on code, literal frames and bindings that never move. If
 // memory runs out in the middle, what was made so far is garbage, and the caller collects and starts again.
 #include "image/builder.h"
+#include "image/snapshot.h"
 #include "vm/interpreter.h"
 #include <gmp.h>
 #include <stdio.h>
@@ -110,7 +111,9 @@ static Oop check(Builder *b, Oop o) {
   return OOP_NIL;
 }
 
-static Oop new_object(Builder *b, uint32_t class_index, Format format, size_t words) { return check(b, heap_allocate_old(b->vm->heap, class_index, format, words)); }
+static Oop new_object(Builder *b, uint32_t class_index, Format format, size_t words) {
+  return check(b, heap_allocate_old(b->vm->heap, class_index, format, words));
+}
 
 static Oop new_array(Builder *b, size_t size) { return size == 0 ? OOP_NIL : new_object(b, CLASS_Array, FORMAT_INDEXABLE, size); }
 
@@ -138,17 +141,19 @@ static Oop integer_object_old(Builder *b, const mpz_t z) {
   return o;
 }
 
+// z is initialized.
 static void read_digits(mpz_t z, Text digits, int radix) {
   char *text = malloc(digits.length + 1);
   if (text == NULL) abort();
   memcpy(text, digits.bytes, digits.length);
   text[digits.length] = 0;
-  if (mpz_init_set_str(z, text, radix) != 0) mpz_set_ui(z, 0);
+  if (mpz_set_str(z, text, radix) != 0) mpz_set_ui(z, 0);
   free(text);
 }
 
 static Oop integer_from_digits(Builder *b, Text digits, int radix) {
   mpz_t z;
+  mpz_init(z);
   read_digits(z, digits, radix);
   Oop o = integer_object_old(b, z);
   mpz_clear(z);
@@ -181,8 +186,8 @@ static Oop quotient_object(Builder *b, mpz_t numerator, mpz_t denominator) {
 
 static Oop scaled_decimal(Builder *b, const Literal *literal) {
   mpz_t numerator, denominator;
+  mpz_inits(numerator, denominator, NULL);
   read_digits(numerator, literal->text, 10);
-  mpz_init(denominator);
   mpz_ui_pow_ui(denominator, 10, (unsigned long)literal->fraction_digits);
   Oop value = quotient_object(b, numerator, denominator);
   mpz_clear(numerator);
@@ -275,10 +280,11 @@ static Oop source_map(Builder *b, const Code *code) {
   return map;
 }
 
-uint32_t code_line_at(Oop code, size_t instruction) {
-  Oop map = AS(CompiledMethod, code)->sourceMap;
-  if (class_index_of(map) != CLASS_ByteArray) return 0;
-  const uint8_t *p = object_bytes(map), *end = p + object_element_count(map);
+uint32_t code_line_at(const VM *vm, Oop code, size_t instruction) {
+  size_t length;
+  const uint8_t *p = (const uint8_t *)snapshot_text(vm, AS(CompiledMethod, code)->sourceMap, &length);
+  if (p == NULL) return 0;
+  const uint8_t *end = p + length;
   uint64_t offset = 0;
   int64_t line = 0, found = 0;
   while (p < end) {
@@ -316,8 +322,7 @@ static Oop literal_frame(Builder *b, const Code *code, Oop owner) {
 
 static Oop variable_names(Builder *b, const Code *code) {
   Oop names = new_array(b, code->variable_count);
-  for (size_t i = 0; i < code->variable_count && !b->failed; i++)
-    put(b, names, i, code->variables[i].length == 0 ? OOP_NIL : symbol(b, code->variables[i]));
+  for (size_t i = 0; i < code->variable_count && !b->failed; i++) put(b, names, i, code->variables[i].length == 0 ? OOP_NIL : symbol(b, code->variables[i]));
   return names;
 }
 
@@ -416,20 +421,29 @@ static void list_literal(VM *vm, FILE *out, Oop o) {
 // One operand letter of the table in opcodes.def.
 static void list_operand(VM *vm, FILE *out, char letter, uint32_t ins, uint32_t next, size_t at, const Oop *k) {
   switch (letter) {
-    case 'd': case 'a': case 'x': fprintf(out, " r%u", A); break;
-    case 'b': fprintf(out, " r%u", B); break;
-    case 'c': fprintf(out, " r%u", C); break;
-    case 'w': fprintf(out, " r%u..", B + 3); break;
-    case 'i': fprintf(out, " %d", SIGNED_C); break;
-    case 'f': case 'm': fprintf(out, " %u", C); break;
-    case 'n': fprintf(out, " %u", B); break;
-    case 'g': fprintf(out, " r%u+%u", B, C); break;
-    case 'I': fprintf(out, " %d", SIGNED_BX); break;
-    case 's': fputc(' ', out); list_literal(vm, out, k[CACHE_WORDS * C + CACHE_SELECTOR]); break;
-    case 'k': fputc(' ', out); list_literal(vm, out, k[BX]); break;
+    case 'd':
+    case 'a':
+    case 'x': fprintf(out, " r%u", OPERAND_A(ins)); break;
+    case 'b': fprintf(out, " r%u", OPERAND_B(ins)); break;
+    case 'c': fprintf(out, " r%u", OPERAND_C(ins)); break;
+    case 'w': fprintf(out, " r%u..", OPERAND_B(ins) + 3); break;
+    case 'i': fprintf(out, " %d", (int8_t)OPERAND_C(ins)); break;
+    case 'f':
+    case 'm': fprintf(out, " %u", OPERAND_C(ins)); break;
+    case 'n': fprintf(out, " %u", OPERAND_B(ins)); break;
+    case 'g': fprintf(out, " r%u+%u", OPERAND_B(ins), OPERAND_C(ins)); break;
+    case 'I': fprintf(out, " %d", OPERAND_SIGNED_BX(ins)); break;
+    case 's':
+      fputc(' ', out);
+      list_literal(vm, out, k[CACHE_WORDS * OPERAND_C(ins) + CACHE_SELECTOR]);
+      break;
+    case 'k':
+      fputc(' ', out);
+      list_literal(vm, out, k[OPERAND_BX(ins)]);
+      break;
     case 'E': fprintf(out, " (%u)", next >> 16); break;
-    case 'j': fprintf(out, " -> %lld", (long long)at + 1 + SIGNED_BX); break;
-    case 'J': fprintf(out, " -> %lld", (long long)at + 1 + SIGNED_J); break;
+    case 'j': fprintf(out, " -> %lld", (long long)at + 1 + OPERAND_SIGNED_BX(ins)); break;
+    case 'J': fprintf(out, " -> %lld", (long long)at + 1 + OPERAND_SIGNED_J(ins)); break;
     default: break;
   }
 }
@@ -441,8 +455,8 @@ static void list_code(VM *vm, FILE *out, Oop code, int depth) {
   bool primitive = !code_flag(code, CODE_IS_BLOCK) && AS(CompiledMethod, code)->primitive != OOP_NIL;
   for (size_t i = 0; i < count; i++) {
     uint32_t ins = instruction_original(words[i]), op = ins & 255;
-    fprintf(out, "%*s%4zu  line %-4u %s", 2 * depth, "", i, code_line_at(code, i), op < OP_LIMIT ? opcode_rows[op].name : "?");
-    if (op == OP_EXT) fprintf(out, " %u", BX);
+    fprintf(out, "%*s%4zu  line %-4u %s", 2 * depth, "", i, code_line_at(vm, code, i), op < OP_LIMIT ? opcode_rows[op].name : "?");
+    if (op == OP_EXT) fprintf(out, " %u", OPERAND_BX(ins));
     else if (op == OP_PRIMITIVE) {
       fputc(' ', out);
       if (primitive) list_literal(vm, out, AS(CompiledMethod, code)->primitive);

@@ -17,7 +17,7 @@ Compilation *builder_compile(VM *vm, Oop class, Text source, Origin origin, Comp
 // vm->failure FAIL_NOT_FOUND when the primitive it names does not exist.
 Oop builder_method(VM *vm, Oop class, const Compilation *compilation, Origin origin, const char *protocol);
 // The line of the source at an instruction of a CompiledMethod or CompiledBlock; 0 if it is unknown.
-uint32_t code_line_at(Oop code, size_t instruction);
+uint32_t code_line_at(const VM *vm, Oop code, size_t instruction);
 // Compiled code in words, a listing. Malloced.
 char *code_disassemble(VM *vm, Oop code);
 

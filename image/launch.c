@@ -21,10 +21,13 @@ static Oop system_launch(VM *vm, Oop *args) {
   const Launch *l = vm->image_services;
   if (l == NULL) return primitive_fail(vm, FAIL_BAD_STATE);
   Oop kind = symbol_intern(vm, l->kind, strlen(l->kind));
-  Oop source = l->patterns != NULL ? text_array(vm, l->patterns, l->pattern_count) : text_or_nil(vm, l->source, l->source_length);
+  Oop source = l->words != NULL ? text_array(vm, l->words, l->word_count) : text_or_nil(vm, l->source, l->source_length);
+  // what is short is that of the last allocation: none may follow one that failed, least of all that of a long source
+  if (kind == OOP_NONE || source == OOP_NONE) return primitive_needs_collection(vm);
   Oop file = text_or_nil(vm, l->file, l->file == NULL ? 0 : strlen(l->file));
+  if (file == OOP_NONE) return primitive_needs_collection(vm);
   Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, 3);
-  if (kind == OOP_NONE || source == OOP_NONE || file == OOP_NONE || array == OOP_NONE) return primitive_needs_collection(vm);
+  if (array == OOP_NONE) return primitive_needs_collection(vm);
   heap_store(vm->heap, array, 0, kind);
   heap_store(vm->heap, array, 1, source);
   heap_store(vm->heap, array, 2, file);
@@ -60,7 +63,7 @@ static Oop error_array(VM *vm, const Compilation *r) {
 
 static Oop unknown_primitive(VM *vm, const Compilation *r) {
   uint32_t line = r->code->position_count > 0 ? r->code->positions[0].line : 1;
-  CompileError e = {.line = line, .column = 1, .message = (char *)(uintptr_t)"there is no such primitive"};
+  CompileError e = {.line = line, .column = 1, .message = (char *)(uintptr_t) "there is no such primitive"};
   Compilation one = {.errors = &e, .error_count = 1};
   return error_array(vm, &one);
 }
@@ -96,9 +99,7 @@ static Oop compiler_compile(VM *vm, Oop *args) {
   return compile_text(vm, args[0], args[1], args[2], (uint32_t)oop_to_integer(args[3]), COMPILE_METHOD);
 }
 
-static Oop compiler_evaluate(VM *vm, Oop *args) {
-  return compile_text(vm, class_of(vm, args[0]), args[1], args[2], 1, COMPILE_DOIT);
-}
+static Oop compiler_evaluate(VM *vm, Oop *args) { return compile_text(vm, class_of(vm, args[0]), args[1], args[2], 1, COMPILE_DOIT); }
 
 // --- listings
 
@@ -115,7 +116,7 @@ static Oop code_disassemble_(VM *vm, Oop *args) {
 static Oop code_line_at_(VM *vm, Oop *args) {
   if (!is_code(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   if (!is_integer(args[1]) || oop_to_integer(args[1]) < 0) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
-  uint32_t line = code_line_at(args[0], (size_t)oop_to_integer(args[1]));
+  uint32_t line = code_line_at(vm, args[0], (size_t)oop_to_integer(args[1]));
   return line == 0 ? OOP_NIL : oop_from_integer(line);
 }
 
@@ -133,12 +134,9 @@ static Oop code_literals_(VM *vm, Oop *args) {
 
 void launch_register(VM *vm, const Launch *launch) {
   static const PrimitiveEntry entries[] = {
-      {"systemLaunch", 0, system_launch, NULL, false},
-      {"compilerCompile", 3, compiler_compile, NULL, false},
-      {"compilerEvaluate", 2, compiler_evaluate, NULL, false},
-      {"codeDisassemble", 0, code_disassemble_, NULL, false},
-      {"codeLineAt", 1, code_line_at_, NULL, false},
-      {"codeLiterals", 0, code_literals_, NULL, false},
+      {"systemLaunch", 0, system_launch, NULL, false},         {"compilerCompile", 3, compiler_compile, NULL, false},
+      {"compilerEvaluate", 2, compiler_evaluate, NULL, false}, {"codeDisassemble", 0, code_disassemble_, NULL, false},
+      {"codeLineAt", 1, code_line_at_, NULL, false},           {"codeLiterals", 0, code_literals_, NULL, false},
   };
   vm->image_services = (void *)(uintptr_t)launch;
   primitives_register(vm, entries, sizeof entries / sizeof *entries);

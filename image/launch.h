@@ -6,12 +6,12 @@
 
 // What the main process is to do; see SystemDictionary>>startUp.
 typedef struct {
-  const char *kind;    // "script", "expression", "test" or "resume"
+  const char *kind;    // "script", "expression", "test", "dis" or "resume"
   const char *source;  // text of a script or expression, or NULL
   size_t source_length;
-  const char *file;    // its name, or NULL
-  char **patterns;     // of tests
-  int pattern_count;
+  const char *file;  // its name, or NULL
+  char **words;      // of tests the patterns, of dis the class and the selector
+  int word_count;
 } Launch;
 
 // Registers the primitives; the launch is borrowed for the VM's life.

@@ -16,6 +16,10 @@ void snapshot_seal(uint64_t *words, size_t count);
 // Whether these bytes begin like an image file.
 bool snapshot_is_image(const uint8_t *bytes, size_t length);
 
+// The bytes that a slot for a method's source or source map refers to, among the texts of the image or in a ByteArray; NULL if it refers to none.
+// They are valid until the next collection.
+const char *snapshot_text(const VM *vm, Oop reference, size_t *length);
+
 void snapshot_register(VM *vm);  // its primitives
 
 #endif

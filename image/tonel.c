@@ -289,6 +289,7 @@ TonelFile *tonel_parse(Arena *arena, const char *file, const char *text, size_t 
   }
   if (at_end(&r)) return f->error == NULL ? NULL : f;
   if (f->error == NULL && header(&r))
-    for (skip_space(&r); !at_end(&r) && method(&r); skip_space(&r)) {}
+    for (skip_space(&r); !at_end(&r) && method(&r); skip_space(&r)) {
+    }
   return f;
 }

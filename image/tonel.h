@@ -28,7 +28,7 @@ typedef struct {
   TonelList instance_variables, class_variables, class_instance_variables, pools;
   TonelMethod *methods;
   size_t method_count;
-  uint32_t line;  // of the header
+  uint32_t line;      // of the header
   const char *error;  // NULL, or what is wrong; then error_line and error_column say where
   uint32_t error_line, error_column;
 } TonelFile;

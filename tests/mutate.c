@@ -81,7 +81,8 @@ int main(int argc, char **argv) {
     else if (WIFEXITED(status) && WEXITSTATUS(status) == LOADED) loaded++;
     else {
       crashed++;
-      printf("mutation %ld of seed %llu: %s %d\n", i, (unsigned long long)seed, WIFSIGNALED(status) ? "signal" : "exit", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+      printf("mutation %ld of seed %llu: %s %d\n", i, (unsigned long long)seed, WIFSIGNALED(status) ? "signal" : "exit",
+             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     }
   }
   printf("%ld mutations: %ld refused, %ld loaded, %ld crashed\n", rounds, refused, loaded, crashed);

@@ -8,24 +8,25 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_BAD_SOURCE = 1, EXIT_USAGE = 2 };
 
 static const char usage[] =
     "usage: baton [options] FILE [argument ...]   run a script or an image\n"
     "       baton [options] -e EXPRESSION          evaluate and print\n"
     "       baton [options] -                      run statements from standard input\n"
     "       baton [options] test [PATTERN ...]     run tests whose class or package matches\n"
-    "       baton [options] dis CLASS SELECTOR     list a method's instructions\n"
+    "       baton [options] dis CLASS [class] SELECTOR   list a method's instructions\n"
+    "       baton version | help\n"
     "options:\n"
     "  --max-heap SIZE   limit of the heap, such as 512M or 2G\n"
     "  --image FILE      start from this image instead of the standard one\n"
     "  --version, --help\n";
 
 typedef struct {
-  const char *image;      // NULL: the standard one
-  uint8_t *image_bytes;   // malloced; of --image or of an image named as the program
+  const char *image;     // NULL: the standard one
+  uint8_t *image_bytes;  // malloced; of --image or of an image named as the program
   size_t image_length;
-  char *text;             // malloced source of a script
+  char *text;  // malloced source of a script
   VMOptions vm;
   Launch launch;
 } Options;
@@ -49,7 +50,10 @@ static char *read_stream(FILE *in, size_t *length) {
   char *text = malloc(capacity);
   for (size_t n; text != NULL && (n = fread(text + count, 1, capacity - count, in)) > 0;) {
     count += n;
-    if (count == capacity) text = realloc(text, capacity *= 2);
+    if (count < capacity) continue;
+    char *larger = realloc(text, capacity *= 2);
+    if (larger == NULL) free(text);
+    text = larger;
   }
   *length = count;
   return text;
@@ -66,19 +70,16 @@ static bool parse_size(const char *text, size_t *out) {
   return true;
 }
 
+static int print_usage(void) { return fputs(usage, stdout) < 0 || fflush(stdout) != 0; }
+static int print_version(void) { return puts("baton " BATON_VERSION) < 0 || fflush(stdout) != 0; }
+
 // Reads options; answers how many words they are, or -1 after a message.
 static int parse_options(int argc, char **argv, Options *o) {
   int i = 1;
   for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
     const char *name = argv[i];
-    if (strcmp(name, "--help") == 0) {
-      fputs(usage, stdout);
-      exit(0);
-    }
-    if (strcmp(name, "--version") == 0) {
-      puts("baton " BATON_VERSION);
-      exit(0);
-    }
+    if (strcmp(name, "--help") == 0) exit(print_usage());
+    if (strcmp(name, "--version") == 0) exit(print_version());
     bool heap = strcmp(name, "--max-heap") == 0, image = strcmp(name, "--image") == 0;
     if (!heap && !image) return fail("unknown option", name), -1;
     if (++i == argc) return fail("this option needs a value", name), -1;
@@ -98,6 +99,24 @@ static bool read_source(const char *path, Options *o) {
   return good;
 }
 
+// Source text is UTF-8: 0, or an exit code after a message that says in which line it is not.
+static int check_text(const Launch *l) {
+  size_t good = utf8_valid_length(l->source, l->source_length), line = 1;
+  if (good == l->source_length) return 0;
+  for (size_t i = 0; i < good; i++) line += l->source[i] == '\n';
+  fprintf(stderr, "%s:%zu: this text is not UTF-8\n", l->file, line);
+  return EXIT_BAD_SOURCE;
+}
+
+// A command whose words the image reads.
+static int with_words(Launch *l, const char *kind, int argc, char **argv, int at, int *used) {
+  l->kind = kind;
+  l->words = argv + at + 1;
+  l->word_count = argc - at - 1;
+  *used = argc;
+  return 0;
+}
+
 // What the words behind the options ask for; 0 or an exit code. *used: how many words of argv are not the program's arguments.
 static int parse_command(int argc, char **argv, int at, Options *o, int *used) {
   Launch *l = &o->launch;
@@ -105,7 +124,7 @@ static int parse_command(int argc, char **argv, int at, Options *o, int *used) {
     l->kind = "script";
     l->file = "-";
     *used = at;
-    return read_source("-", o) ? 0 : fail("standard input cannot be read", NULL);
+    return read_source("-", o) ? check_text(l) : fail("standard input cannot be read", NULL);
   }
   const char *word = argv[at];
   *used = at + 1;
@@ -116,31 +135,20 @@ static int parse_command(int argc, char **argv, int at, Options *o, int *used) {
     l->source_length = strlen(l->source);
     l->file = "-e";
     *used = at + 2;
-    return 0;
+    return check_text(l);
   }
-  if (strcmp(word, "test") == 0) {
-    l->kind = "test";
-    l->patterns = argv + at + 1;
-    l->pattern_count = argc - at - 1;
-    *used = argc;
-    return 0;
-  }
+  if (strcmp(word, "test") == 0) return with_words(l, "test", argc, argv, at, used);
   if (strcmp(word, "dis") == 0) {
-    if (at + 2 >= argc) return fail("dis needs a class and a selector", NULL);
-    static char text[1000];
-    snprintf(text, sizeof text, "Transcript show: (%s compiledMethodAt: #%s) disassemble", argv[at + 1], argv[at + 2]);
-    l->kind = "script";
-    l->source = text;
-    l->source_length = strlen(text);
-    l->file = "dis";
-    *used = argc;
-    return 0;
+    if (argc - at < 3 || argc - at > 4) return fail("dis needs a class and a selector", NULL);
+    return with_words(l, "dis", argc, argv, at, used);
   }
+  if (strcmp(word, "help") == 0) exit(print_usage());
+  if (strcmp(word, "version") == 0) exit(print_version());
   if (word[0] == '-' && word[1] != 0) return fail("unknown option", word);
   l->kind = "script";
   l->file = word;
   if (!read_source(word, o)) return fail(strerror(errno), word);
-  if (!snapshot_is_image((const uint8_t *)l->source, l->source_length)) return 0;
+  if (!snapshot_is_image((const uint8_t *)l->source, l->source_length)) return check_text(l);
   if (o->image != NULL) return fail("two images are named", word);
   o->image = word;
   o->image_bytes = (uint8_t *)o->text;
@@ -164,8 +172,9 @@ static bool read_image(Options *o) {
 // Loads the image into the new VM.
 static bool start_image(VM *vm, Options *o) {
   if (o->image != NULL && o->image_bytes == NULL && !read_image(o)) return false;
+  size_t embedded_length = (uintptr_t)embedded_image_end - (uintptr_t)embedded_image;
   const char *wrong = o->image_bytes != NULL ? snapshot_load(vm, o->image_bytes, o->image_length, false)
-                                             : snapshot_load(vm, embedded_image, (size_t)(embedded_image_end - embedded_image) & ~(size_t)7, true);
+                                             : snapshot_load(vm, embedded_image, embedded_length & ~(size_t)7, true);
   free(o->image_bytes);
   if (wrong == NULL) return true;
   fprintf(stderr, "baton: %s: this image cannot be used: %s\n", o->image == NULL ? "standard image" : o->image, wrong);
@@ -185,10 +194,11 @@ int main(int argc, char **argv) {
   vm->argument_count = argc - used;
   launch_register(vm, &o.launch);
   snapshot_register(vm);
-  signal(SIGPIPE, SIG_IGN);
+  signal(SIGPIPE, SIG_IGN);  // writing answers an error
+  signal(SIGXFSZ, SIG_IGN);
   if (!start_image(vm, &o)) return EXIT_USAGE;
   running = vm;
-  signal(SIGINT, on_interrupt);
+  sigaction(SIGINT, &(struct sigaction){.sa_handler = on_interrupt}, NULL);  // without SA_RESTART: a read of a terminal ends
   // an image that was saved by a running program goes on with it; others start afresh
   bool resumes = vm->main_process != OOP_NIL && strcmp(o.launch.kind, "resume") == 0;
   if (!resumes && !vm_spawn_main(vm, vm->smalltalk, vm->selectors[SELECTOR_START_UP])) return fail("the image does not understand startUp", NULL);

@@ -64,23 +64,15 @@ static bool unwind_between(Oop *fp, const Oop *home) {
   return false;
 }
 
-static int again_after(ARGS) {
-  bool room = collect_at(vm, ip, fp, k, NULL, heap_shortage(vm->heap));
-  fp = vm->fp;
-  if (!room) return interject_known(STATE, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)heap_shortage(vm->heap)));
-  ip = vm->ip - 1;
-  NEXT;
-}
-
 int instruction_return_nonlocal(ARGS) {
   Oop value = fp[A];
   Oop home = AS(BlockClosure, fp[0])->home;
   Oop *frame = home == OOP_NIL || AS(Context, home)->process != vm->process ? NULL : context_frame(vm, home);
-  if (likely(frame != NULL) && !unwind_between(fp, frame)) return return_value(STATE, frame, value);
+  if (likely(frame != NULL) && !unwind_between(fp, frame)) return return_value(PASS, frame, value);
   Oop here = context_of_frame(vm, vm->process, fp, OOP_NONE);
-  if (here == OOP_NONE) return again_after(PASS);
-  if (frame == NULL) return send_known_1(STATE, SELECTOR_CANNOT_RETURN, here, value);
-  return send_known_2(STATE, SELECTOR_RETURN_THROUGH, here, fp[A], home);
+  if (here == OOP_NONE) return again_after_collection(PASS);
+  if (frame == NULL) return send_known_1(PASS, SELECTOR_CANNOT_RETURN, here, value);
+  return send_known_2(PASS, SELECTOR_RETURN_THROUGH, here, fp[A], home);
 }
 
 // --- failing and answering from a control primitive
@@ -90,7 +82,7 @@ static int fail(ARGS, FailureReason reason) {
   NEXT;
 }
 
-static int answer(ARGS, Oop value) { return return_value(STATE, fp, value); }
+static int answer(ARGS, Oop value) { return return_value(PASS, fp, value); }
 
 // Lets a primitive that wants memory run again.
 static int collect_and_retry(ARGS) {
@@ -110,7 +102,7 @@ static int become_frame_of(ARGS, Oop code) {
   fp[-1] = code;
   ip = code_instructions(code);
   k = code_literals(code);
-  if (fp + code_registers(code) > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed)) return enter_slowly(STATE);
+  if (frame_is_beyond(vm, fp, code_registers(code))) return enter_slowly(PASS);
   NEXT;
 }
 
@@ -158,7 +150,7 @@ INLINE int send_in_place(ARGS, Oop class, Oop selector, size_t count) {
   ip = oop_to_ip(frame[-2]);
   fp = frame_caller(frame);
   k = code_literals(fp[-1]);
-  return send_selector(STATE, frame, selector);
+  return send_selector(PASS, frame, selector);
 }
 
 static int primitive_perform(ARGS) {
@@ -185,10 +177,18 @@ static int primitive_perform_in_superclass(ARGS) {
   return perform_with(PASS, fp[3]);
 }
 
+// A method reads slots of its receiver unchecked, so that must be of the method's class.
+static bool may_receive(VM *vm, Oop receiver, Oop method) {
+  Oop wanted = AS(CompiledMethod, method)->methodClass;
+  for (Oop c = class_of(vm, receiver); c != OOP_NIL; c = AS(Class, c)->superclass)
+    if (c == wanted) return true;
+  return false;
+}
+
 static int primitive_method_execute(ARGS) {
   Oop method = fp[0];
   if (class_index_of(method) != CLASS_CompiledMethod) return fail(PASS, FAIL_BAD_RECEIVER);
-  if (!is_array(fp[2])) return fail(PASS, FAIL_BAD_ARGUMENT);
+  if (!is_array(fp[2]) || !may_receive(vm, fp[1], method)) return fail(PASS, FAIL_BAD_ARGUMENT);
   if (code_arguments(method) != object_size(fp[2]) || object_size(fp[2]) > SPREAD_LIMIT) return fail(PASS, FAIL_WRONG_ARGUMENT_COUNT);
   fp[0] = fp[1];
   spread(fp, fp[2]);
@@ -296,7 +296,7 @@ static Oop *own_frame(VM *vm, Oop context) {
 static int primitive_context_return(ARGS) {
   Oop *frame = own_frame(vm, fp[0]);
   if (frame == NULL) return fail(PASS, FAIL_BAD_STATE);
-  return return_value(STATE, frame, fp[1]);
+  return return_value(PASS, frame, fp[1]);
 }
 
 // Cuts the stack to the frame and goes on in it with the value as the result of what it last called.
@@ -307,7 +307,7 @@ static int primitive_context_resume(ARGS) {
   while (frame_caller(callee) != frame) callee = frame_caller(callee);
   contexts_kill(vm, callee);
   callee[-3] &= ~FRAME_HAS_CONTEXT;
-  return return_value(STATE, callee, fp[1]);
+  return return_value(PASS, callee, fp[1]);
 }
 
 static int primitive_context_restart(ARGS) {

@@ -35,10 +35,10 @@ static bool operands(VM *vm, Oop *args, double *a, double *b) {
   return false;
 }
 
-#define BINARY(name, expression)                                                         \
-  static Oop name(VM *vm, Oop *args) {                                                   \
-    double a, b;                                                                         \
-    return operands(vm, args, &a, &b) ? float_object(vm, (expression)) : OOP_NONE;       \
+#define BINARY(name, expression)                                                   \
+  static Oop name(VM *vm, Oop *args) {                                             \
+    double a, b;                                                                   \
+    return operands(vm, args, &a, &b) ? float_object(vm, (expression)) : OOP_NONE; \
   }
 BINARY(float_add, a + b)
 BINARY(float_subtract, a - b)
@@ -72,10 +72,10 @@ static bool order_of(VM *vm, Oop *args, int *out) {
   return true;
 }
 
-#define COMPARISON(name, condition)                                               \
-  static Oop name(VM *vm, Oop *args) {                                            \
-    int o;                                                                        \
-    return order_of(vm, args, &o) ? oop_from_boolean(condition) : OOP_NONE;       \
+#define COMPARISON(name, condition)                                         \
+  static Oop name(VM *vm, Oop *args) {                                      \
+    int o;                                                                  \
+    return order_of(vm, args, &o) ? oop_from_boolean(condition) : OOP_NONE; \
   }
 COMPARISON(float_less, o == -1)
 COMPARISON(float_less_equal, o == -1 || o == 0)
@@ -84,9 +84,9 @@ COMPARISON(float_greater_equal, o == 1 || o == 0)
 COMPARISON(float_equal, o == 0)
 COMPARISON(float_not_equal, o != 0)
 
-#define UNARY(name, expression)                                                                           \
-  static Oop name(VM *vm, Oop *args) {                                                                    \
-    double a;                                                                                             \
+#define UNARY(name, expression)                                                                               \
+  static Oop name(VM *vm, Oop *args) {                                                                        \
+    double a;                                                                                                 \
     return float_value(args[0], &a) ? float_object(vm, (expression)) : primitive_fail(vm, FAIL_BAD_RECEIVER); \
   }
 UNARY(float_fraction_part, a - trunc(a))

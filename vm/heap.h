@@ -13,18 +13,19 @@ typedef struct Heap Heap;
 
 // Called with the address of each root; may change the oop there.
 typedef void (*RootVisitor)(void *context, Oop *root);
-// The owner of the heap enumerates its roots: calls visit(visit_context, &root) for each.
-typedef void (*RootEnumerator)(void *owner, RootVisitor visit, void *visit_context);
+// The owner of the heap enumerates its roots: calls visit(visit_context, &root) for each. With young_only, roots that can only
+// hold old objects may be left out.
+typedef void (*RootEnumerator)(void *owner, bool young_only, RootVisitor visit, void *visit_context);
 
 typedef struct {
-  size_t eden_bytes;      // 0: default 4 MB; the stress build takes a small one
+  size_t eden_bytes;      // 0: default 1 MB, which the processor's caches hold
   size_t survivor_bytes;  // 0: a quarter of eden, each
   size_t max_heap_bytes;  // soft limit for old space and nursery together; 0: three quarters of the machine's memory
   int marker_threads;     // 0: number of cores, at most 4
   RootEnumerator roots;
   Oop (*class_at)(void *owner, uint32_t index);  // the class of an index, as the owner's table has it
-  void (*before_full)(void *owner);  // before marking: flush method caches and the like; may be NULL
-  void (*after_full)(void *owner);   // after marking, before sweep: drop dead entries of C tables, test with heap_is_live; may be NULL
+  void (*before_full)(void *owner);              // before marking: flush method caches and the like; may be NULL
+  void (*after_full)(void *owner);               // after marking, before sweep: drop dead entries of C tables, test with heap_is_live; may be NULL
   void *owner;
 } HeapOptions;
 
@@ -55,6 +56,8 @@ void heap_free(Heap *heap);
 Oop heap_allocate_slow(Heap *heap, uint32_t class_index, Format format, size_t words);
 // The same in old space at once: code, classes, symbols, what C will see. OOP_NONE when over the heap's limit.
 Oop heap_allocate_old(Heap *heap, uint32_t class_index, Format format, size_t words);
+// The same without regard to the limit, for what little an error needs that tells of it.
+Oop heap_allocate_beyond_limit(Heap *heap, uint32_t class_index, Format format, size_t words);
 size_t heap_shortage(const Heap *heap);  // bytes that the last failed allocation wanted
 
 static inline Oop heap_allocate(Heap *heap, uint32_t class_index, Format format, size_t words) {
@@ -71,8 +74,8 @@ static inline Oop heap_allocate(Heap *heap, uint32_t class_index, Format format,
   return heap_allocate_slow(heap, class_index, format, words);
 }
 
-void heap_remember(Heap *heap, Oop object);             // enters an old object in the remembered set
-void heap_remember_slot(Heap *heap, Oop object, Oop *slot);  // the same for one slot of a large old object
+void heap_remember(Heap *heap, Oop object);      // enters an old object in the remembered set
+void heap_remember_slot(Heap *heap, Oop *slot);  // the same for one slot of a large old object
 
 // Stores with the write barrier. `slot` counts from 0 in the body.
 static inline void heap_store(Heap *heap, Oop object, size_t slot, Oop value) {
@@ -80,7 +83,7 @@ static inline void heap_store(Heap *heap, Oop object, size_t slot, Oop value) {
   *p = value;
   if (__builtin_expect(heap_is_young(heap, value) && !heap_is_young(heap, object), 0)) {
     uint64_t h = object_header(object);
-    if (h >> HEADER_SIZE_SHIFT == SIZE_IN_FRONT) heap_remember_slot(heap, object, p);
+    if (h >> HEADER_SIZE_SHIFT == SIZE_IN_FRONT) heap_remember_slot(heap, p);
     else if (!(h & HEADER_REMEMBERED)) heap_remember(heap, object);
   }
 }
@@ -90,8 +93,11 @@ void heap_scavenge(Heap *heap);
 // Full collection: scavenge that tenures everything, mark and sweep old space, weak references, ephemerons.
 void heap_collect(Heap *heap);
 // What the interpreter calls after an allocation failed: scavenges, or collects fully when old space has grown enough
-// or the limit is near. Answers false if even then `bytes` will not fit under the limit (out of memory).
+// or the limit is near. Answers false if even then `bytes` will not fit under the limit (out of memory). From then on, until a good part of
+// the heap is free again, a reserve (a sixteenth of the limit, at most 16 MB) lies above the limit, for those who handle that.
 bool heap_make_room(Heap *heap, size_t bytes);
+// Whether heap_make_room has answered false because the reserve is used up too.
+bool heap_is_exhausted(const Heap *heap);
 void heap_set_max_bytes(Heap *heap, size_t bytes);
 // True when old space has grown so much since the last full collection that one is due.
 bool heap_wants_full(const Heap *heap);
@@ -116,8 +122,10 @@ void heap_each_object(Heap *heap, void (*visit)(void *context, Oop object), void
 // Collects first; from and to must be Arrays held in roots (passed by address).
 void heap_become(Heap *heap, Oop *from_array, Oop *to_array, bool two_way, bool copy_hash);
 
-// Checks every object and reference, the remembered set included; prints what is wrong to `report` and answers the number of faults.
+// Checks every young object, the remembered ones and the roots; prints what is wrong to `report` and answers the number of faults.
 size_t heap_verify(Heap *heap, FILE *report);
+// The same, and every old object that the last full collection found: its references, and that young ones are remembered.
+size_t heap_verify_all(Heap *heap, FILE *report);
 void heap_statistics(const Heap *heap, HeapStatistics *out);
 
 #endif

@@ -167,10 +167,10 @@ static bool compare(VM *vm, Oop *args, int *out) {
   return false;
 }
 
-#define COMPARISON(name, operator)                                                      \
-  static Oop name(VM *vm, Oop *args) {                                                  \
-    int order;                                                                          \
-    return compare(vm, args, &order) ? oop_from_boolean(order operator 0) : OOP_NONE; \
+#define COMPARISON(name, relation)                                                    \
+  static Oop name(VM *vm, Oop *args) {                                                \
+    int order;                                                                        \
+    return compare(vm, args, &order) ? oop_from_boolean(order relation 0) : OOP_NONE; \
   }
 COMPARISON(integer_less, <)
 COMPARISON(integer_less_equal, <=)
@@ -188,6 +188,10 @@ static Oop integer_hash(VM *vm, Oop *args) {
   for (size_t i = 0; i < object_size(args[0]); i++) h = (h ^ object_slots(args[0])[i]) * 0x9E3779B97F4A7C15u;
   return oop_from_integer((int64_t)(h >> 34));
 }
+
+static bool is_odd(Oop o) { return (is_integer(o) ? o >> 3 : object_slots(o)[0]) & 1; }
+static Oop integer_odd(VM *vm, Oop *args) { return is_integer_object(args[0]) ? oop_from_boolean(is_odd(args[0])) : primitive_fail(vm, FAIL_BAD_RECEIVER); }
+static Oop integer_even(VM *vm, Oop *args) { return is_integer_object(args[0]) ? oop_from_boolean(!is_odd(args[0])) : primitive_fail(vm, FAIL_BAD_RECEIVER); }
 
 static Oop integer_print_string(VM *vm, Oop *args) {
   Operand a;
@@ -287,6 +291,8 @@ void integer_primitives_register(VM *vm) {
       {"integerFromString", 2, integer_from_string, NULL, false},
       {"integerAsFloat", 0, integer_as_float, NULL, false},
       {"integerHash", 0, integer_hash, NULL, false},
+      {"integerOdd", 0, integer_odd, NULL, false},
+      {"integerEven", 0, integer_even, NULL, false},
   };
   primitives_register(vm, entries, sizeof entries / sizeof *entries);
 }

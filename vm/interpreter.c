@@ -3,6 +3,7 @@
 // Fast paths need no stack frame of C: what is not simple ends in a tail call of a function with the same signature. An
 // instruction that may send returns its result into register A of its own word, so any of them can be completed by a method.
 #include "vm/interpreter.h"
+#include "vm/primitives.h"
 #include <math.h>
 
 // --- moving and loading
@@ -45,7 +46,7 @@ static int instruction_get_field(ARGS) {
   NEXT;
 }
 
-SLOW int immutable_store(ARGS) { return send_known_1(STATE, SELECTOR_CANNOT_ASSIGN, fp[B], oop_from_integer((int64_t)C + 1)); }
+SLOW int immutable_store(ARGS) { return send_known_1(PASS, SELECTOR_CANNOT_ASSIGN, fp[B], oop_from_integer((int64_t)C + 1)); }
 
 static int instruction_set_field(ARGS) {
   Oop object = fp[B];
@@ -71,14 +72,12 @@ static int instruction_get_copied(ARGS) {
 
 // --- making objects
 
-// An instruction that could not allocate runs again after a collection.
-SLOW int again_after_collection(ARGS) {
-  if (!collect_at(vm, ip, fp, k, NULL, heap_shortage(vm->heap))) {
-    fp = vm->fp;
-    return interject_known(STATE, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)heap_shortage(vm->heap)));
-  }
+// An instruction that could not allocate runs again after a collection, or after OutOfMemory has been resumed.
+int again_after_collection(ARGS) {
+  bool room = collect_at(vm, ip, fp, k, NULL, heap_shortage(vm->heap));
   fp = vm->fp;
   ip = vm->ip - 1;
+  if (!room) return interject_known(PASS, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)heap_shortage(vm->heap)));
   NEXT;
 }
 
@@ -98,7 +97,8 @@ static int instruction_store_element(ARGS) {
 }
 
 static int instruction_store_element_wide(ARGS) {
-  heap_store(vm->heap, fp[B], *ip++ >> 16, fp[A]);
+  heap_store(vm->heap, fp[B], OPERAND_BX(*ip), fp[A]);
+  ip++;
   NEXT;
 }
 
@@ -115,7 +115,7 @@ static int instruction_closure(ARGS) {
   if (unlikely(closure == OOP_NONE)) return again_after_collection(PASS);
   const Oop *from = fp + B;
   Oop *to = object_slots(closure);
-  uint32_t literal = *ip++ >> 16;
+  uint32_t literal = OPERAND_BX(*ip);
   if (likely(heap_is_young(vm->heap, closure))) {
     to[0] = k[literal];
     for (size_t i = 0; i < count; i++) to[1 + i] = from[i];
@@ -124,27 +124,30 @@ static int instruction_closure(ARGS) {
     for (size_t i = 0; i < count; i++) heap_store(vm->heap, closure, 1 + i, from[i]);
   }
   fp[A] = closure;
+  ip++;
   NEXT;
 }
 
 // --- returns
 
-SLOW int return_slowly(ARGS) { return return_value(STATE, fp, fp[A]); }
+SLOW int return_slowly(ARGS) { return return_value(PASS, fp, fp[A]); }
 
+// ip is the return address already.
 INLINE int return_fast(ARGS, Oop value) {
-  fp -= (fp[-3] >> 3);
+  fp = (Oop *)((uint8_t *)fp - (fp[-3] - oop_from_integer(0)));  // a SmallInteger of words is eight times as many bytes, plus the tag
   k = code_literals(fp[-1]);
-  fp[(ip[-1] >> 8) & 255] = value;
+  fp[A] = value;
   NEXT;
 }
 
 static int instruction_return(ARGS) {
   if (unlikely(fp[-3] >> 32)) return return_slowly(PASS);
+  Oop value = fp[A];
   ip = oop_to_ip(fp[-2]);
-  return return_fast(PASS, fp[A]);
+  return return_fast(PASS, value);
 }
 
-SLOW int return_self_slowly(ARGS) { return return_value(STATE, fp, fp[0]); }
+SLOW int return_self_slowly(ARGS) { return return_value(PASS, fp, fp[0]); }
 
 static int instruction_return_self(ARGS) {
   if (unlikely(fp[-3] >> 32)) return return_self_slowly(PASS);
@@ -154,20 +157,20 @@ static int instruction_return_self(ARGS) {
 
 // --- jumps. Backward ones are safepoints.
 
-static inline bool wants_attention(VM *vm, const Oop *fp) { return unlikely(fp >= atomic_load_explicit(&vm->stack_limit, memory_order_relaxed)); }
+static inline bool wants_attention(VM *vm, const Oop *fp) { return unlikely(fp > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed)); }
 
 static int instruction_jump(ARGS) {
   int32_t distance = SIGNED_J;
   ip += distance;
-  if (distance < 0 && wants_attention(vm, fp)) return safepoint(STATE);
+  if (distance < 0 && wants_attention(vm, fp)) return safepoint(PASS);
   NEXT;
 }
 
-#define JUMP_BY(distance)                                            \
-  do {                                                               \
-    int32_t distance_ = (distance);                                  \
-    ip += distance_;                                                 \
-    if (distance_ < 0 && wants_attention(vm, fp)) return safepoint(STATE); \
+#define JUMP_BY(distance)                                                 \
+  do {                                                                    \
+    int32_t distance_ = (distance);                                       \
+    ip += distance_;                                                      \
+    if (distance_ < 0 && wants_attention(vm, fp)) return safepoint(PASS); \
   } while (0)
 
 static int instruction_jump_nil(ARGS) {
@@ -185,9 +188,9 @@ SLOW int must_be_boolean(ARGS) {
   Oop value = fp[A];
   // the result must land in A of the word before the return address: the word before the jump does not name it, so
   // the receiver is asked between two instructions and counts as false if the method returns at all
-  int32_t distance = (ins & 255) == OP_JUMP_FALSE ? SIGNED_BX : 0;
+  int32_t distance = (ip[-1] & 255) == OP_JUMP_FALSE ? SIGNED_BX : 0;
   ip += distance;
-  return interject_known(STATE, SELECTOR_MUST_BE_BOOLEAN, value, OOP_NIL);
+  return interject_known(PASS, SELECTOR_MUST_BE_BOOLEAN, value, OOP_NIL);
 }
 
 static int instruction_jump_false(ARGS) {
@@ -208,6 +211,8 @@ static int instruction_jump_true(ARGS) {
 
 static inline bool both_integers(Oop a, Oop b) { return (((a - TAG_INTEGER) | (b - TAG_INTEGER)) & TAG_MASK) == 0; }
 
+static inline bool both_floats(Oop a, Oop b) { return (((a ^ TAG_FLOAT) | (b ^ TAG_FLOAT)) & TAG_FLOAT_MASK) == 0; }
+
 // The value of an immediate float or a SmallInteger that a double holds exactly.
 static inline bool float_operand(Oop o, double *out) {
   if (is_immediate_float(o)) {
@@ -220,62 +225,61 @@ static inline bool float_operand(Oop o, double *out) {
   return true;
 }
 
+// The values of two operands one of which is a float at least.
 static inline bool float_operands(Oop a, Oop b, double *x, double *y) {
+  if (likely(both_floats(a, b))) {
+    *x = tagged_float_value(a);
+    *y = tagged_float_value(b);
+    return true;
+  }
   return (is_immediate_float(a) || is_immediate_float(b)) && float_operand(a, x) && float_operand(b, y);
 }
 
 #define BINARY_SLOW(name) \
-  SLOW int name##_slow(ARGS) { return send_known_1(STATE, SELECTOR_##name, fp[B], fp[C]); }
+  SLOW int name##_slow(ARGS) { return send_known_1(PASS, SELECTOR_##name, fp[B], fp[C]); }
 
 #define BINARY_INTEGER_SLOW(name, base) \
-  SLOW int name##_slow(ARGS) { return send_known_1(STATE, SELECTOR_##base, fp[B], oop_from_integer(SIGNED_C)); }
+  SLOW int name##_slow(ARGS) { return send_known_1(PASS, SELECTOR_##base, fp[B], oop_from_integer(SIGNED_C)); }
 
-#define FLOAT_PATH(name, expression)                                   \
-  SLOW int name##_float(ARGS) {                                      \
-    double x, y;                                                       \
-    Oop result;                                                        \
-    if (float_operands(fp[B], fp[C], &x, &y) && float_is_immediate(expression, &result)) { \
-      fp[A] = result;                                                  \
-      NEXT;                                                            \
-    }                                                                  \
-    return name##_slow(PASS);                                          \
+// Rewrites the instruction before ip.
+static inline void become_instruction(const uint32_t *ip, int op) { ((uint8_t *)(uintptr_t)ip)[-4] = (uint8_t)op; }
+
+// Addition, subtraction, multiplication: integers in line; where two tagged floats have met, the instruction becomes one that looks for them first,
+// until it meets something else. `integers` computes r from a and b, or says that it overflows. What is left are 0.0 and mixed
+// operands, then a send.
+#define ARITHMETIC(name, function, integers, tag, expression)                                                            \
+  BINARY_SLOW(name)                                                                                                      \
+  SLOW int name##_mixed(ARGS) {                                                                                          \
+    double x, y;                                                                                                         \
+    Oop result;                                                                                                          \
+    if (!float_operands(fp[B], fp[C], &x, &y)) return name##_slow(PASS);                                                 \
+    if (both_floats(fp[B], fp[C])) become_instruction(ip, OP_##name##_FLOAT);                                            \
+    if (!float_is_immediate(expression, &result)) return name##_slow(PASS);                                              \
+    fp[A] = result;                                                                                                      \
+    NEXT;                                                                                                                \
+  }                                                                                                                      \
+  static int instruction_##function(ARGS) {                                                                              \
+    Oop a = fp[B], b = fp[C];                                                                                            \
+    int64_t r;                                                                                                           \
+    if (unlikely(!both_integers(a, b)) || unlikely(integers)) return name##_mixed(PASS);                                 \
+    fp[A] = (Oop)r + (tag);                                                                                              \
+    NEXT;                                                                                                                \
+  }                                                                                                                      \
+  SLOW int name##_not_floats(ARGS) {                                                                                     \
+    if (!both_floats(fp[B], fp[C])) become_instruction(ip, OP_##name);                                                   \
+    return both_integers(fp[B], fp[C]) ? instruction_##function(PASS) : name##_mixed(PASS);                              \
+  }                                                                                                                      \
+  static int instruction_##function##_float(ARGS) {                                                                      \
+    Oop a = fp[B], b = fp[C], result;                                                                                    \
+    double x = tagged_float_value(a), y = tagged_float_value(b);                                                         \
+    if (unlikely(!both_floats(a, b)) || unlikely(!float_to_tagged(expression, &result))) return name##_not_floats(PASS); \
+    fp[A] = result;                                                                                                      \
+    NEXT;                                                                                                                \
   }
 
-BINARY_SLOW(ADD)
-FLOAT_PATH(ADD, x + y)
-static int instruction_add(ARGS) {
-  Oop a = fp[B], b = fp[C];
-  int64_t r;
-  if (likely(both_integers(a, b)) && likely(!__builtin_add_overflow((int64_t)a, (int64_t)(b - TAG_INTEGER), &r))) {
-    fp[A] = (Oop)r;
-    NEXT;
-  }
-  return ADD_float(PASS);
-}
-
-BINARY_SLOW(SUBTRACT)
-FLOAT_PATH(SUBTRACT, x - y)
-static int instruction_subtract(ARGS) {
-  Oop a = fp[B], b = fp[C];
-  int64_t r;
-  if (likely(both_integers(a, b)) && likely(!__builtin_sub_overflow((int64_t)a, (int64_t)(b - TAG_INTEGER), &r))) {
-    fp[A] = (Oop)r;
-    NEXT;
-  }
-  return SUBTRACT_float(PASS);
-}
-
-BINARY_SLOW(MULTIPLY)
-FLOAT_PATH(MULTIPLY, x * y)
-static int instruction_multiply(ARGS) {
-  Oop a = fp[B], b = fp[C];
-  int64_t r;
-  if (likely(both_integers(a, b)) && likely(!__builtin_mul_overflow((int64_t)(a - TAG_INTEGER), oop_to_integer(b), &r))) {
-    fp[A] = (Oop)r + TAG_INTEGER;
-    NEXT;
-  }
-  return MULTIPLY_float(PASS);
-}
+ARITHMETIC(ADD, add, __builtin_add_overflow((int64_t)a, (int64_t)(b - TAG_INTEGER), &r), 0, x + y)
+ARITHMETIC(SUBTRACT, subtract, __builtin_sub_overflow((int64_t)a, (int64_t)(b - TAG_INTEGER), &r), 0, x - y)
+ARITHMETIC(MULTIPLY, multiply, __builtin_mul_overflow((int64_t)(a - TAG_INTEGER), oop_to_integer(b), &r), TAG_INTEGER, x *y)
 
 BINARY_SLOW(DIVIDE)
 static int instruction_divide(ARGS) {
@@ -288,62 +292,92 @@ static int instruction_divide(ARGS) {
     }
     return DIVIDE_slow(PASS);
   }
-  double x, y;
-  if (float_operands(a, b, &x, &y) && y != 0.0 && float_is_immediate(x / y, &result)) {
+  double x = 0.0, y = 0.0;
+  if (likely(float_operands(a, b, &x, &y)) && y != 0.0 && likely(float_is_immediate(x / y, &result))) {
     fp[A] = result;
     NEXT;
   }
   return DIVIDE_slow(PASS);
 }
 
-BINARY_SLOW(FLOOR_DIVIDE)
-static int instruction_floor_divide(ARGS) {
-  Oop a = fp[B], b = fp[C];
-  int64_t x = oop_to_integer(a), y = oop_to_integer(b);
-  if (unlikely(!both_integers(a, b) || y == 0)) return FLOOR_DIVIDE_slow(PASS);
-  int64_t q = x / y;
-  if (x % y != 0 && (x < 0) != (y < 0)) q--;
-  if (unlikely(!integer_fits(q))) return FLOOR_DIVIDE_slow(PASS);
-  fp[A] = oop_from_integer(q);
-  NEXT;
+// Two SmallIntegers as C integers, the second not 0.
+static inline bool divisible(Oop a, Oop b) { return likely(both_integers(a, b)) && likely(b != oop_from_integer(0)); }
+
+// Division of numbers below 2^32 is twice as fast.
+static inline bool are_short(int64_t x, int64_t y) { return (((uint64_t)x | (uint64_t)y) >> 32) == 0; }
+
+static inline int64_t floor_quotient(int64_t x, int64_t y) {
+  if (likely(are_short(x, y))) return (uint32_t)x / (uint32_t)y;
+  return x / y - (x % y != 0 && (x < 0) != (y < 0));
 }
 
-BINARY_SLOW(MODULO)
-static int instruction_modulo(ARGS) {
-  Oop a = fp[B], b = fp[C];
-  int64_t x = oop_to_integer(a), y = oop_to_integer(b);
-  if (unlikely(!both_integers(a, b) || y == 0)) return MODULO_slow(PASS);
+static inline int64_t floor_remainder(int64_t x, int64_t y) {
+  if (likely(are_short(x, y))) return (uint32_t)x % (uint32_t)y;
   int64_t r = x % y;
-  if (r != 0 && (r < 0) != (y < 0)) r += y;
-  fp[A] = oop_from_integer(r);
-  NEXT;
+  return r != 0 && (r < 0) != (y < 0) ? r + y : r;
 }
 
-#define BITWISE(name, function, expression)                    \
-  BINARY_SLOW(name)                                            \
-  static int instruction_##function(ARGS) {                    \
-    Oop a = fp[B], b = fp[C];                                  \
-    if (unlikely(!both_integers(a, b))) return name##_slow(PASS); \
-    fp[A] = (expression);                                      \
-    NEXT;                                                      \
+// The result of a shift if it is a SmallInteger.
+static inline bool shifted(int64_t x, int64_t n, Oop *out) {
+  if (n > 60) return false;
+  if (n < 0) {
+    *out = oop_from_integer(n < -63 ? x >> 63 : x >> -n);
+    return true;
+  }
+  int64_t result = (int64_t)((uint64_t)x << n);
+  *out = oop_from_integer(result);
+  return (result >> n) == x && integer_fits(result);
+}
+
+// An instruction on SmallIntegers alone, with the second operand in a register and as a constant: both send when `fits`, which may set
+// result, does not hold for the operands a and b.
+#define INTEGER_OPERATION(name, function, fits)              \
+  BINARY_SLOW(name)                                          \
+  BINARY_INTEGER_SLOW(name##_INTEGER, name)                  \
+  static int instruction_##function(ARGS) {                  \
+    Oop a = fp[B], b = fp[C], result;                        \
+    if (unlikely(!(fits))) return name##_slow(PASS);         \
+    fp[A] = result;                                          \
+    NEXT;                                                    \
+  }                                                          \
+  static int instruction_##function##_integer(ARGS) {        \
+    Oop a = fp[B], b = oop_from_integer(SIGNED_C), result;   \
+    if (unlikely(!(fits))) return name##_INTEGER_slow(PASS); \
+    fp[A] = result;                                          \
+    NEXT;                                                    \
   }
 
-BITWISE(BIT_AND, bit_and, a & b)
+static inline Oop set(Oop *result, Oop value) { return *result = value; }
+
+// the quotient of the least SmallInteger and -1 is none
+INTEGER_OPERATION(FLOOR_DIVIDE, floor_divide,
+                  divisible(a, b) && likely(b != oop_from_integer(-1)) && set(&result, oop_from_integer(floor_quotient(oop_to_integer(a), oop_to_integer(b)))))
+INTEGER_OPERATION(MODULO, modulo, divisible(a, b) && set(&result, oop_from_integer(floor_remainder(oop_to_integer(a), oop_to_integer(b)))))
+INTEGER_OPERATION(BIT_AND, bit_and, likely(both_integers(a, b)) && set(&result, a &b))
+INTEGER_OPERATION(BIT_SHIFT, bit_shift, likely(both_integers(a, b)) && shifted(oop_to_integer(a), oop_to_integer(b), &result))
+
+#define BITWISE(name, function, expression)                       \
+  BINARY_SLOW(name)                                               \
+  static int instruction_##function(ARGS) {                       \
+    Oop a = fp[B], b = fp[C];                                     \
+    if (unlikely(!both_integers(a, b))) return name##_slow(PASS); \
+    fp[A] = (expression);                                         \
+    NEXT;                                                         \
+  }
+
 BITWISE(BIT_OR, bit_or, a | b)
 BITWISE(BIT_XOR, bit_xor, (a ^ b) | TAG_INTEGER)
 
-BINARY_SLOW(BIT_SHIFT)
-static int instruction_bit_shift(ARGS) {
-  Oop a = fp[B], b = fp[C];
-  int64_t n = oop_to_integer(b), x = oop_to_integer(a);
-  if (unlikely(!both_integers(a, b) || n > 60)) return BIT_SHIFT_slow(PASS);
-  if (n < 0) {
-    fp[A] = oop_from_integer(n < -63 ? x >> 63 : x >> -n);
+BINARY_INTEGER_SLOW(MULTIPLY_INTEGER, MULTIPLY)
+static int instruction_multiply_integer(ARGS) {
+  int64_t r;
+  Oop a = fp[B], result;
+  if (likely(is_integer(a)) && likely(!__builtin_mul_overflow((int64_t)(a - TAG_INTEGER), (int64_t)SIGNED_C, &r))) {
+    fp[A] = (Oop)r + TAG_INTEGER;
     NEXT;
   }
-  int64_t shifted = (int64_t)((uint64_t)x << n);
-  if (unlikely((shifted >> n) != x || !integer_fits(shifted))) return BIT_SHIFT_slow(PASS);
-  fp[A] = oop_from_integer(shifted);
+  if (!is_tagged_float(a) || !float_to_tagged(tagged_float_value(a) * SIGNED_C, &result)) return MULTIPLY_INTEGER_slow(PASS);
+  fp[A] = result;
   NEXT;
 }
 
@@ -383,57 +417,65 @@ static int instruction_subtract_integer(ARGS) {
   return subtract_integer_float(PASS);
 }
 
-// --- comparison: as a value, and fused with the JUMP_FALSE or JUMP_TRUE that follows
+// --- comparison: as a value, and fused with the jump that follows. Each fused one exists twice, for a JUMP_FALSE and a JUMP_TRUE.
 
-// Goes on behind a fused jump. JUMP_TRUE's number is odd, JUMP_FALSE's even.
-#define BRANCH(condition)                                  \
-  do {                                                     \
-    bool holds_ = (condition);                             \
-    uint32_t jump_ = *ip++;                                \
-    if (holds_ == (bool)((jump_ ^ OP_JUMP_FALSE) & 1)) JUMP_BY((int16_t)(jump_ >> 16)); \
-    NEXT;                                                  \
+// Goes on behind the fused jump, or where it leads when the condition is `sense`.
+#define BRANCH(sense, condition)               \
+  do {                                         \
+    bool holds_ = (condition);                 \
+    ip++;                                      \
+    if (holds_ == (sense)) JUMP_BY(SIGNED_BX); \
+    NEXT;                                      \
   } while (0)
 
-#define COMPARISON(name, function, operator)                                              \
-  BINARY_SLOW(name)                                                                       \
-  SLOW int name##_float(ARGS) {                                                         \
-    double x, y;                                                                          \
-    if (float_operands(fp[B], fp[C], &x, &y)) {                                           \
-      fp[A] = oop_from_boolean(x operator y);                                             \
-      NEXT;                                                                               \
-    }                                                                                     \
-    return name##_slow(PASS);                                                             \
-  }                                                                                       \
-  static int instruction_##function(ARGS) {                                               \
-    Oop a = fp[B], b = fp[C];                                                             \
-    if (unlikely(!both_integers(a, b))) return name##_float(PASS);                        \
-    fp[A] = oop_from_boolean((int64_t)a operator(int64_t) b);                             \
-    NEXT;                                                                                 \
-  }                                                                                       \
-  SLOW int test_##function##_float(ARGS) {                                              \
-    double x, y;                                                                          \
-    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(x operator y);                       \
-    return name##_slow(PASS);                                                             \
-  }                                                                                       \
-  static int instruction_test_##function(ARGS) {                                          \
-    Oop a = fp[B], b = fp[C];                                                             \
-    if (unlikely(!both_integers(a, b))) return test_##function##_float(PASS);             \
-    BRANCH((int64_t)a operator(int64_t) b);                                               \
-  }                                                                                       \
-  BINARY_INTEGER_SLOW(TEST_##name##_INTEGER, name)                                        \
-  SLOW int test_##function##_integer_float(ARGS) {                                      \
-    if (is_immediate_float(fp[B])) BRANCH(immediate_float_value(fp[B]) operator SIGNED_C); \
-    return TEST_##name##_INTEGER_slow(PASS);                                              \
-  }                                                                                       \
-  static int instruction_test_##function##_integer(ARGS) {                                \
-    if (unlikely(!is_integer(fp[B]))) return test_##function##_integer_float(PASS);       \
-    BRANCH(oop_to_integer(fp[B]) operator SIGNED_C);                                      \
+// With a small Integer as second operand.
+#define CONSTANT_TESTS(name, function, relation, sense)                                           \
+  SLOW int test_##function##_integer_mixed(ARGS) {                                                \
+    if (is_immediate_float(fp[B])) BRANCH(sense, immediate_float_value(fp[B]) relation SIGNED_C); \
+    return name##_INTEGER_slow(PASS);                                                             \
+  }                                                                                               \
+  static int instruction_test_##function##_integer(ARGS) {                                        \
+    Oop a = fp[B];                                                                                \
+    if (unlikely(!is_integer(a))) return test_##function##_integer_mixed(PASS);                   \
+    BRANCH(sense, (int64_t)a relation(int64_t) oop_from_integer(SIGNED_C));                       \
   }
 
-COMPARISON(LESS, less, <)
-COMPARISON(LESS_EQUAL, less_equal, <=)
-COMPARISON(GREATER, greater, >)
-COMPARISON(GREATER_EQUAL, greater_equal, >=)
+#define ORDER_TESTS(name, function, relation, sense)                                                    \
+  SLOW int test_##function##_mixed(ARGS) {                                                              \
+    double x, y;                                                                                        \
+    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(sense, x relation y);                              \
+    return name##_slow(PASS);                                                                           \
+  }                                                                                                     \
+  static int instruction_test_##function(ARGS) {                                                        \
+    Oop a = fp[B], b = fp[C];                                                                           \
+    if (likely(both_integers(a, b))) BRANCH(sense, (int64_t)a relation(int64_t) b);                     \
+    if (likely(both_floats(a, b))) BRANCH(sense, tagged_float_value(a) relation tagged_float_value(b)); \
+    return test_##function##_mixed(PASS);                                                               \
+  }                                                                                                     \
+  CONSTANT_TESTS(name, function, relation, sense)
+
+#define ORDER(name, function, relation)                                  \
+  BINARY_SLOW(name)                                                      \
+  BINARY_INTEGER_SLOW(name##_INTEGER, name)                              \
+  SLOW int name##_mixed(ARGS) {                                          \
+    double x, y;                                                         \
+    if (!float_operands(fp[B], fp[C], &x, &y)) return name##_slow(PASS); \
+    fp[A] = oop_from_boolean(x relation y);                              \
+    NEXT;                                                                \
+  }                                                                      \
+  static int instruction_##function(ARGS) {                              \
+    Oop a = fp[B], b = fp[C];                                            \
+    if (unlikely(!both_integers(a, b))) return name##_mixed(PASS);       \
+    fp[A] = oop_from_boolean((int64_t)a relation(int64_t) b);            \
+    NEXT;                                                                \
+  }                                                                      \
+  ORDER_TESTS(name, function, relation, false)                           \
+  ORDER_TESTS(name, function##_true, relation, true)
+
+ORDER(LESS, less, <)
+ORDER(LESS_EQUAL, less_equal, <=)
+ORDER(GREATER, greater, >)
+ORDER(GREATER_EQUAL, greater_equal, >=)
 
 // Whether `a = b` is identity for this receiver.
 static inline bool equality_is_identity(Oop a, Oop b) {
@@ -442,64 +484,84 @@ static inline bool equality_is_identity(Oop a, Oop b) {
   return !is_immediate_float(a);
 }
 
-#define EQUALITY(name, function, operator)                                               \
-  BINARY_SLOW(name)                                                                      \
-  static int instruction_##function(ARGS) {                                              \
-    double x, y;                                                                         \
-    if (likely(equality_is_identity(fp[B], fp[C]))) fp[A] = oop_from_boolean(fp[B] operator fp[C]); \
-    else if (float_operands(fp[B], fp[C], &x, &y)) fp[A] = oop_from_boolean(x operator y); \
-    else return name##_slow(PASS);                                                       \
-    NEXT;                                                                                \
-  }                                                                                      \
-  SLOW int test_##function##_float(ARGS) {                                             \
-    double x, y;                                                                         \
-    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(x operator y);                      \
-    return name##_slow(PASS);                                                            \
-  }                                                                                      \
-  static int instruction_test_##function(ARGS) {                                         \
-    Oop a = fp[B], b = fp[C];                                                            \
-    if (unlikely(!equality_is_identity(a, b))) return test_##function##_float(PASS);     \
-    BRANCH(a operator b);                                                                \
-  }                                                                                      \
-  BINARY_INTEGER_SLOW(TEST_##name##_INTEGER, name)                                       \
-  SLOW int test_##function##_integer_float(ARGS) {                                     \
-    if (is_immediate_float(fp[B])) BRANCH(immediate_float_value(fp[B]) operator SIGNED_C); \
-    return TEST_##name##_INTEGER_slow(PASS);                                             \
-  }                                                                                      \
-  static int instruction_test_##function##_integer(ARGS) {                               \
-    if (unlikely(!is_integer(fp[B]))) return test_##function##_integer_float(PASS);      \
-    BRANCH(oop_to_integer(fp[B]) operator SIGNED_C);                                     \
-  }
+// Strings of the four classes whose equality is that of their characters.
+static inline bool both_strings(Oop a, Oop b) { return is_string(a) && is_string(b); }
+
+#define EQUALITY_TESTS(name, function, relation, sense)                                       \
+  SLOW int test_##function##_mixed(ARGS) {                                                    \
+    double x, y;                                                                              \
+    if (both_strings(fp[B], fp[C])) BRANCH(sense, strings_equal(fp[B], fp[C]) relation true); \
+    if (float_operands(fp[B], fp[C], &x, &y)) BRANCH(sense, x relation y);                    \
+    return name##_slow(PASS);                                                                 \
+  }                                                                                           \
+  static int instruction_test_##function(ARGS) {                                              \
+    Oop a = fp[B], b = fp[C];                                                                 \
+    if (unlikely(!equality_is_identity(a, b))) return test_##function##_mixed(PASS);          \
+    BRANCH(sense, a relation b);                                                              \
+  }                                                                                           \
+  CONSTANT_TESTS(name, function, relation, sense)
+
+#define EQUALITY(name, function, relation)                                                                    \
+  BINARY_SLOW(name)                                                                                           \
+  BINARY_INTEGER_SLOW(name##_INTEGER, name)                                                                   \
+  static int instruction_##function(ARGS) {                                                                   \
+    double x, y;                                                                                              \
+    if (likely(equality_is_identity(fp[B], fp[C]))) fp[A] = oop_from_boolean(fp[B] relation fp[C]);           \
+    else if (both_strings(fp[B], fp[C])) fp[A] = oop_from_boolean(strings_equal(fp[B], fp[C]) relation true); \
+    else if (float_operands(fp[B], fp[C], &x, &y)) fp[A] = oop_from_boolean(x relation y);                    \
+    else return name##_slow(PASS);                                                                            \
+    NEXT;                                                                                                     \
+  }                                                                                                           \
+  EQUALITY_TESTS(name, function, relation, false)                                                             \
+  EQUALITY_TESTS(name, function##_true, relation, true)
 
 EQUALITY(EQUAL, equal, ==)
 EQUALITY(NOT_EQUAL, not_equal, !=)
 
-static int instruction_identical(ARGS) {
-  fp[A] = oop_from_boolean(fp[B] == fp[C]);
-  NEXT;
-}
-static int instruction_not_identical(ARGS) {
-  fp[A] = oop_from_boolean(fp[B] != fp[C]);
-  NEXT;
-}
-static int instruction_test_identical(ARGS) { BRANCH(fp[B] == fp[C]); }
-static int instruction_test_not_identical(ARGS) { BRANCH(fp[B] != fp[C]); }
+#define IDENTITY(function, relation)                                                    \
+  static int instruction_##function(ARGS) {                                             \
+    fp[A] = oop_from_boolean(fp[B] relation fp[C]);                                     \
+    NEXT;                                                                               \
+  }                                                                                     \
+  static int instruction_test_##function(ARGS) { BRANCH(false, fp[B] relation fp[C]); } \
+  static int instruction_test_##function##_true(ARGS) { BRANCH(true, fp[B] relation fp[C]); }
+
+IDENTITY(identical, ==)
+IDENTITY(not_identical, !=)
+
+// --- loops
 
 static int instruction_for_loop(ARGS) {
   Oop i = fp[A], limit = fp[B];
-  int step = SIGNED_C;
+  int64_t step = SIGNED_C;
   int64_t next;
-  if (unlikely(!both_integers(i, limit) || __builtin_add_overflow((int64_t)i, (int64_t)step * 8, &next))) {
+  if (unlikely(!both_integers(i, limit) || __builtin_add_overflow((int64_t)i, step * 8, &next))) {
     ip++;
     NEXT;
   }
   fp[A] = (Oop)next;
   if (step > 0 ? next <= (int64_t)limit : next >= (int64_t)limit) {
-    ip += 1 + ((int32_t)*ip >> 8);
-    if (wants_attention(vm, fp)) return safepoint(STATE);
+    ip += 1 + OPERAND_SIGNED_J(*ip);
+    if (wants_attention(vm, fp)) return safepoint(PASS);
     NEXT;
   }
   ip += 4;
+  NEXT;
+}
+
+static int instruction_for_next(ARGS) {
+  Oop i = fp[A], limit = fp[B];
+  if (unlikely(!both_integers(i, limit))) {
+    ip++;
+    NEXT;
+  }
+  if (unlikely((int64_t)i >= (int64_t)limit)) {
+    ip += 4;
+    NEXT;
+  }
+  fp[A] = i + (oop_from_integer(1) - oop_from_integer(0));
+  ip += 1 + OPERAND_SIGNED_J(*ip);
+  if (wants_attention(vm, fp)) return safepoint(PASS);
   NEXT;
 }
 
@@ -510,11 +572,16 @@ SLOW int at_slow(ARGS) {
   frame[0] = fp[B];
   frame[1] = fp[C];
   uint32_t site = *ip++ >> 16;
-  return send_by_cache(STATE, frame, k + (size_t)CACHE_WORDS * site);
+  return send_by_cache(PASS, frame, k + (size_t)CACHE_WORDS * site);
 }
 
-INLINE int at_bytes(ARGS, Oop object, uint64_t index, uint32_t class_index) {
-  if (index >= object_element_count(object)) return at_slow(PASS);
+static bool is_byte_sequence(uint32_t class_index) { return class_index == CLASS_String || class_index == CLASS_ByteArray || class_index == CLASS_Symbol; }
+
+SLOW int at_bytes(ARGS) {
+  Oop object = fp[B];
+  uint64_t index = (uint64_t)oop_to_integer(fp[C]) - 1;
+  uint32_t class_index = header_class_index(object_header(object));
+  if (!is_byte_sequence(class_index) || index >= object_element_count(object)) return at_slow(PASS);
   uint8_t byte = object_bytes(object)[index];
   fp[A] = class_index == CLASS_ByteArray ? oop_from_integer(byte) : oop_from_character(byte);
   ip++;
@@ -532,8 +599,7 @@ static int instruction_at(ARGS) {
     ip++;
     NEXT;
   }
-  if (class_index == CLASS_String || class_index == CLASS_ByteArray || class_index == CLASS_Symbol) return at_bytes(PASS, object, index, class_index);
-  return at_slow(PASS);
+  return at_bytes(PASS);
 }
 
 SLOW int at_put_slow(ARGS) {
@@ -542,14 +608,24 @@ SLOW int at_put_slow(ARGS) {
   frame[1] = fp[C];
   frame[2] = fp[A];
   uint32_t site = *ip++ >> 16;
-  return send_by_cache(STATE, frame, k + (size_t)CACHE_WORDS * site);
+  return send_by_cache(PASS, frame, k + (size_t)CACHE_WORDS * site);
 }
 
-INLINE int at_put_bytes(ARGS, Oop object, uint64_t index, uint32_t class_index) {
-  Oop value = fp[A];
-  bool fits = class_index == CLASS_ByteArray ? is_integer(value) && (uint64_t)oop_to_integer(value) < 256 : is_character(value) && oop_to_character(value) < 256;
+SLOW int at_put_bytes(ARGS) {
+  Oop object = fp[B], value = fp[A];
+  uint64_t index = (uint64_t)oop_to_integer(fp[C]) - 1;
+  uint32_t class_index = header_class_index(object_header(object));
+  if (class_index == CLASS_Symbol || !is_byte_sequence(class_index)) return at_put_slow(PASS);
+  bool fits =
+      class_index == CLASS_ByteArray ? is_integer(value) && (uint64_t)oop_to_integer(value) < 256 : is_character(value) && oop_to_character(value) < 256;
   if (!fits || index >= object_element_count(object)) return at_put_slow(PASS);
   object_bytes(object)[index] = (uint8_t)(value >> 3);
+  ip++;
+  NEXT;
+}
+
+SLOW int at_put_young(ARGS) {
+  heap_store(vm->heap, fp[B], (size_t)oop_to_integer(fp[C]) - 1, fp[A]);
   ip++;
   NEXT;
 }
@@ -561,49 +637,50 @@ static int instruction_at_put(ARGS) {
   uint32_t class_index = header_class_index(object_header(object));
   if (likely(class_index == CLASS_Array)) {
     if (unlikely(index >= object_size(object))) return at_put_slow(PASS);
-    heap_store(vm->heap, object, index, fp[A]);
+    Oop value = fp[A];
+    if (unlikely(heap_is_young(vm->heap, value) && !heap_is_young(vm->heap, object))) return at_put_young(PASS);
+    object_slots(object)[index] = value;
     ip++;
     NEXT;
   }
-  if (class_index == CLASS_String || class_index == CLASS_ByteArray) return at_put_bytes(PASS, object, index, class_index);
-  return at_put_slow(PASS);
+  return at_put_bytes(PASS);
 }
 
-SLOW int size_slow(ARGS) { return send_known_0(STATE, SELECTOR_SIZE, fp[B]); }
+SLOW int size_slow(ARGS) { return send_known_0(PASS, SELECTOR_SIZE, fp[B]); }
 
 static int instruction_size(ARGS) {
   Oop object = fp[B];
   uint32_t class_index = class_index_of(object);
   if (class_index == CLASS_Array) fp[A] = oop_from_integer((int64_t)object_size(object));
-  else if (class_index == CLASS_String || class_index == CLASS_ByteArray || class_index == CLASS_Symbol) fp[A] = oop_from_integer((int64_t)object_element_count(object));
+  else if (is_byte_sequence(class_index)) fp[A] = oop_from_integer((int64_t)object_element_count(object));
   else return size_slow(PASS);
   NEXT;
 }
 
 // --- tests that nearly nobody overrides: proxies do, so pointers to objects of unknown classes go through a send when they may
 
-SLOW int class_slow(ARGS) { return send_known_0(STATE, SELECTOR_CLASS, fp[B]); }
+SLOW int class_slow(ARGS) { return send_known_0(PASS, SELECTOR_CLASS, fp[B]); }
 static int instruction_class(ARGS) {
   if (unlikely(vm->proxies && is_pointer(fp[B]))) return class_slow(PASS);
   fp[A] = class_of(vm, fp[B]);
   NEXT;
 }
 
-SLOW int is_nil_slow(ARGS) { return send_known_0(STATE, SELECTOR_IS_NIL, fp[B]); }
+SLOW int is_nil_slow(ARGS) { return send_known_0(PASS, SELECTOR_IS_NIL, fp[B]); }
 static int instruction_is_nil(ARGS) {
   if (unlikely(vm->proxies && is_pointer(fp[B]))) return is_nil_slow(PASS);
   fp[A] = oop_from_boolean(fp[B] == OOP_NIL);
   NEXT;
 }
 
-SLOW int not_nil_slow(ARGS) { return send_known_0(STATE, SELECTOR_NOT_NIL, fp[B]); }
+SLOW int not_nil_slow(ARGS) { return send_known_0(PASS, SELECTOR_NOT_NIL, fp[B]); }
 static int instruction_not_nil(ARGS) {
   if (unlikely(vm->proxies && is_pointer(fp[B]))) return not_nil_slow(PASS);
   fp[A] = oop_from_boolean(fp[B] != OOP_NIL);
   NEXT;
 }
 
-SLOW int not_slow(ARGS) { return send_known_0(STATE, SELECTOR_NOT, fp[B]); }
+SLOW int not_slow(ARGS) { return send_known_0(PASS, SELECTOR_NOT, fp[B]); }
 static int instruction_not(ARGS) {
   if (unlikely(!is_boolean(fp[B]))) return not_slow(PASS);
   fp[A] = fp[B] == OOP_TRUE ? OOP_FALSE : OOP_TRUE;
@@ -628,12 +705,12 @@ SLOW int run_plain(ARGS, const PrimitiveEntry *entry) {
     size_t bytes = vm->needed_bytes;
     bool room = tries < MAX_TRIES && collect_at(vm, ip, fp, k, fp + code_arguments(fp[-1]) + 1, bytes << tries);
     fp = vm->fp;
-    if (!room) return interject_known(STATE, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)bytes));
+    if (!room) return interject_known(PASS, SELECTOR_OUT_OF_MEMORY, vm->process, oop_from_integer((int64_t)bytes));
     result = entry->plain(vm, fp);
   }
   if (result == OOP_NONE) return primitive_failed(PASS);
   if (vm->exiting) return RUN_EXIT;
-  return return_value(STATE, fp, result);
+  return return_value(PASS, fp, result);
 }
 
 static int instruction_primitive(ARGS) {
@@ -647,12 +724,12 @@ static int instruction_primitive(ARGS) {
 }
 
 static int instruction_ext(ARGS) {
-  (void)ip, (void)fp, (void)k, (void)ins;
+  (void)ip, (void)fp, (void)k;
   vm_fatal(vm, "an operand word was executed");
 }
 
 static int instruction_unknown(ARGS) {
-  (void)ip, (void)fp, (void)k, (void)ins;
+  (void)ip, (void)fp, (void)k;
   vm_fatal(vm, "an unknown instruction was executed");
 }
 
@@ -706,6 +783,11 @@ Instruction *const instruction_table[256] = {
     [OP_BIT_SHIFT] = instruction_bit_shift,
     [OP_ADD_INTEGER] = instruction_add_integer,
     [OP_SUBTRACT_INTEGER] = instruction_subtract_integer,
+    [OP_MULTIPLY_INTEGER] = instruction_multiply_integer,
+    [OP_FLOOR_DIVIDE_INTEGER] = instruction_floor_divide_integer,
+    [OP_MODULO_INTEGER] = instruction_modulo_integer,
+    [OP_BIT_AND_INTEGER] = instruction_bit_and_integer,
+    [OP_BIT_SHIFT_INTEGER] = instruction_bit_shift_integer,
     [OP_LESS] = instruction_less,
     [OP_LESS_EQUAL] = instruction_less_equal,
     [OP_GREATER] = instruction_greater,
@@ -715,20 +797,35 @@ Instruction *const instruction_table[256] = {
     [OP_IDENTICAL] = instruction_identical,
     [OP_NOT_IDENTICAL] = instruction_not_identical,
     [OP_TEST_LESS] = instruction_test_less,
+    [OP_TEST_LESS_TRUE] = instruction_test_less_true,
     [OP_TEST_LESS_EQUAL] = instruction_test_less_equal,
+    [OP_TEST_LESS_EQUAL_TRUE] = instruction_test_less_equal_true,
     [OP_TEST_GREATER] = instruction_test_greater,
+    [OP_TEST_GREATER_TRUE] = instruction_test_greater_true,
     [OP_TEST_GREATER_EQUAL] = instruction_test_greater_equal,
+    [OP_TEST_GREATER_EQUAL_TRUE] = instruction_test_greater_equal_true,
     [OP_TEST_EQUAL] = instruction_test_equal,
+    [OP_TEST_EQUAL_TRUE] = instruction_test_equal_true,
     [OP_TEST_NOT_EQUAL] = instruction_test_not_equal,
+    [OP_TEST_NOT_EQUAL_TRUE] = instruction_test_not_equal_true,
     [OP_TEST_IDENTICAL] = instruction_test_identical,
+    [OP_TEST_IDENTICAL_TRUE] = instruction_test_identical_true,
     [OP_TEST_NOT_IDENTICAL] = instruction_test_not_identical,
+    [OP_TEST_NOT_IDENTICAL_TRUE] = instruction_test_not_identical_true,
     [OP_TEST_LESS_INTEGER] = instruction_test_less_integer,
+    [OP_TEST_LESS_INTEGER_TRUE] = instruction_test_less_true_integer,
     [OP_TEST_LESS_EQUAL_INTEGER] = instruction_test_less_equal_integer,
+    [OP_TEST_LESS_EQUAL_INTEGER_TRUE] = instruction_test_less_equal_true_integer,
     [OP_TEST_GREATER_INTEGER] = instruction_test_greater_integer,
+    [OP_TEST_GREATER_INTEGER_TRUE] = instruction_test_greater_true_integer,
     [OP_TEST_GREATER_EQUAL_INTEGER] = instruction_test_greater_equal_integer,
+    [OP_TEST_GREATER_EQUAL_INTEGER_TRUE] = instruction_test_greater_equal_true_integer,
     [OP_TEST_EQUAL_INTEGER] = instruction_test_equal_integer,
+    [OP_TEST_EQUAL_INTEGER_TRUE] = instruction_test_equal_true_integer,
     [OP_TEST_NOT_EQUAL_INTEGER] = instruction_test_not_equal_integer,
+    [OP_TEST_NOT_EQUAL_INTEGER_TRUE] = instruction_test_not_equal_true_integer,
     [OP_FOR_LOOP] = instruction_for_loop,
+    [OP_FOR_NEXT] = instruction_for_next,
     [OP_AT] = instruction_at,
     [OP_AT_PUT] = instruction_at_put,
     [OP_SIZE] = instruction_size,
@@ -742,25 +839,30 @@ Instruction *const instruction_table[256] = {
     [OP_SEND_PRIMITIVE] = instruction_send_primitive,
     [OP_SEND_GETTER] = instruction_send_getter,
     [OP_SEND_BLOCK] = instruction_send_block,
-    [OP_SEND_BLOCK + 1 ... 255] = instruction_unknown,
+    [OP_ADD_FLOAT] = instruction_add_float,
+    [OP_SUBTRACT_FLOAT] = instruction_subtract_float,
+    [OP_MULTIPLY_FLOAT] = instruction_multiply_float,
+    [OP_REWRITTEN_LIMIT... 255] = instruction_unknown,
 };
 
 uint32_t instruction_original(uint32_t instruction) {
-  uint32_t op = instruction & 255;
-  return op >= OP_SEND_METHOD && op <= OP_SEND_BLOCK ? (instruction & ~255u) | OP_SEND : instruction;
+  _Static_assert(OP_SUBTRACT == OP_ADD + 1 && OP_MULTIPLY == OP_ADD + 2, "the float forms are in the same order");
+  uint32_t op = instruction & 255, original = op;
+  if (op >= OP_SEND_METHOD && op <= OP_SEND_BLOCK) original = OP_SEND;
+  if (op >= OP_ADD_FLOAT && op <= OP_MULTIPLY_FLOAT) original = op - OP_ADD_FLOAT + OP_ADD;
+  return (instruction & ~255u) | original;
 }
 
 int interpret(VM *vm) {
 #if defined(BATON_TRAMPOLINE)
   int status;
   do {
-    uint32_t ins = *vm->ip++;
-    status = instruction_table[ins & 255](vm, vm->ip, vm->fp, vm->k, ins);
+    const uint32_t *ip = vm->ip;
+    status = instruction_table[*ip & 255](vm, ip + 1, vm->fp, vm->k);
   } while (status == RUN_ON);
   return status;
 #else
   const uint32_t *ip = vm->ip;
-  uint32_t ins = *ip++;
-  return instruction_table[ins & 255](vm, ip, vm->fp, vm->k, ins);
+  return instruction_table[*ip & 255](vm, ip + 1, vm->fp, vm->k);
 #endif
 }

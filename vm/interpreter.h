@@ -1,8 +1,10 @@
 // The interpreter's own vocabulary, shared by the files that implement instructions.
 //
 // Each instruction is one function of the same signature that ends by calling the next: a tail call, which compilers turn into
-// a jump (builds with BATON_TRAMPOLINE return to a loop instead). The arguments are the machine state: ip the next
-// instruction word, fp register 0 of the running frame, k the literal frame of its code, ins the current word.
+// a jump (builds with BATON_TRAMPOLINE return to a loop instead). The arguments are the machine state: ip the word behind the
+// instruction, fp register 0 of the running frame, k the literal frame of its code. Operands are read as bytes before ip, so an
+// instruction with further words reads its operands before it moves ip. Only six arguments go in registers, and a call with more is no
+// tail call: helpers take the state and at most two more.
 //
 // A frame on the process stack, from fp:
 //
@@ -13,8 +15,9 @@
 //
 // Invariants. Every word of a stack below its top is an oop or tagged word that was valid at the last collection or was written
 // since; the words above are made nil by each collection. So registers need no clearing on entry, and a stale register is
-// at worst a late release. Code objects and literal frames are in old space and never move. `limit` keeps STACK_RESERVE words
-// free behind each frame for the window of a send from a slow path.
+// at worst a late release. Code objects and literal frames are in old space and never move. Behind each frame there are STACK_RESERVE
+// words for the window of a send from a slow path. No frame begins beyond vm->stack_limit, which leaves room for SMALL_FRAME registers and the
+// reserve: so entering a method that needs no more compares the frame's address alone.
 #ifndef BATON_VM_INTERPRETER_H
 #define BATON_VM_INTERPRETER_H
 
@@ -22,50 +25,50 @@
 #include "vm/vm.h"
 #include <stdatomic.h>
 
-#define ARGS VM *vm, const uint32_t *ip, Oop *fp, Oop *k, uint32_t ins __attribute__((unused))
-#define PASS vm, ip, fp, k, ins
+#define ARGS VM *vm, const uint32_t *ip, Oop *fp, Oop *k
+#define PASS vm, ip, fp, k
 typedef int Instruction(ARGS);
 
 enum { RUN_ON, RUN_EXIT };
 
-// Instructions that the interpreter puts in the place of OP_SEND; never in an image file.
-enum { OP_SEND_METHOD = 240, OP_SEND_PRIMITIVE, OP_SEND_GETTER, OP_SEND_BLOCK };
+// Instructions that the interpreter puts in the place of OP_SEND, and of OP_ADD and its neighbours where they have met floats; never in an
+// image file.
+enum { OP_SEND_METHOD = 240, OP_SEND_PRIMITIVE, OP_SEND_GETTER, OP_SEND_BLOCK, OP_ADD_FLOAT, OP_SUBTRACT_FLOAT, OP_MULTIPLY_FLOAT, OP_REWRITTEN_LIMIT };
 
 #if defined(BATON_TRAMPOLINE)
-#define NEXT               \
-  do {                     \
-    vm->ip = ip;           \
-    vm->fp = fp;           \
-    vm->k = k;             \
-    return RUN_ON;         \
+#define NEXT       \
+  do {             \
+    vm->ip = ip;   \
+    vm->fp = fp;   \
+    vm->k = k;     \
+    return RUN_ON; \
   } while (0)
 #else
 extern Instruction *const instruction_table[256];
-#define NEXT                                             \
-  do {                                                   \
-    uint32_t next_ = *ip++;                              \
-    return instruction_table[next_ & 255](vm, ip, fp, k, next_); \
-  } while (0)
+#define NEXT return instruction_table[*ip & 255](vm, ip + 1, fp, k)
 #endif
 
-#define A ((ins >> 8) & 255)
-#define B ((ins >> 16) & 255)
-#define C (ins >> 24)
-#define SIGNED_C ((int8_t)(ins >> 24))
-#define BX (ins >> 16)
-#define SIGNED_BX ((int16_t)(ins >> 16))
-#define SIGNED_J ((int32_t)ins >> 8)
+// The operands of the instruction before ip; of a word: OPERAND_A and its like.
+#define A ((size_t)((const uint8_t *)ip)[-3])
+#define B ((size_t)((const uint8_t *)ip)[-2])
+#define C ((size_t)((const uint8_t *)ip)[-1])
+#define SIGNED_C (((const int8_t *)ip)[-1])
+#define BX OPERAND_BX(ip[-1])
+#define SIGNED_BX OPERAND_SIGNED_BX(ip[-1])
+#define SIGNED_J OPERAND_SIGNED_J(ip[-1])
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-enum { STACK_RESERVE = 64, FRAME_HEADER = 3 };
+enum { STACK_RESERVE = 64, FRAME_HEADER = 3, SMALL_FRAME = 32 };
 #define FRAME_HAS_CONTEXT ((uint64_t)1 << 40)
-#define FRAME_IS_BASE ((uint64_t)1 << 41)      // the first frame of a process: returning ends the process
-#define FRAME_DISCARDS ((uint64_t)1 << 42)     // called between two instructions: the result is dropped
+#define FRAME_IS_BASE ((uint64_t)1 << 41)   // the first frame of a process: returning ends the process
+#define FRAME_DISCARDS ((uint64_t)1 << 42)  // called between two instructions: the result is dropped
 #define FRAME_DELTA_MASK ((uint64_t)0xFFFFFFFF)
 
 // How to run the target of a send, in the `extra` word of a cache as a SmallInteger: kind | operand << 8.
-typedef enum { RUN_METHOD, RUN_GETTER, RUN_SETTER, RUN_SELF, RUN_LITERAL, RUN_PRIMITIVE, RUN_BLOCK } RunKind;
+// RUN_METHOD (of at most SMALL_FRAME registers): the address of its first instruction. RUN_PRIMITIVE: its entry in the table. RUN_BLOCK: the number of
+// arguments.
+typedef enum { RUN_METHOD, RUN_LARGE_METHOD, RUN_GETTER, RUN_SETTER, RUN_SELF, RUN_LITERAL, RUN_PRIMITIVE, RUN_BLOCK } RunKind;
 
 // Words of a send site's cache.
 enum { CACHE_CLASS, CACHE_TARGET, CACHE_EXTRA, CACHE_SELECTOR, CACHE_WORDS };
@@ -86,72 +89,78 @@ static inline Oop *code_literals(Oop code) { return object_slots(AS(CompiledMeth
 static inline bool code_flag(Oop code, int64_t flag) { return (oop_to_integer(AS(CompiledMethod, code)->header) & flag) != 0; }
 Oop code_method(Oop code);  // the CompiledMethod that a block lies in; the method itself
 
-static inline Oop ip_to_oop(const uint32_t *ip) { return ((uint64_t)(uintptr_t)ip << 3) | TAG_INTEGER; }
-static inline const uint32_t *oop_to_ip(Oop o) { return (const uint32_t *)(uintptr_t)(o >> 3); }
+// A code address as a word that is no pointer for the collector: its lowest bit is set (so it looks like a SmallInteger or a Float).
+static inline Oop ip_to_oop(const uint32_t *ip) { return (Oop)(uintptr_t)ip + 1; }
+static inline const uint32_t *oop_to_ip(Oop o) { return (const uint32_t *)(uintptr_t)(o - 1); }
+// Words that entering code with so many registers asks for.
+static inline size_t frame_words(size_t registers) { return registers > SMALL_FRAME ? registers : SMALL_FRAME; }
+// Whether the frame of any code may not begin there. True as well when somebody wants attention.
+static inline bool frame_is_beyond(VM *vm, const Oop *frame, size_t registers) {
+  return frame + (frame_words(registers) - SMALL_FRAME) > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed);
+}
 static inline size_t frame_delta(const Oop *fp) { return (size_t)((fp[-3] & FRAME_DELTA_MASK) >> 3); }
 static inline Oop *frame_caller(Oop *fp) { return fp - frame_delta(fp); }
 
 // --- interpreter.c
 int interpret(VM *vm);
+Instruction again_after_collection;                   // how an instruction without an EXT word ends that could not allocate
 uint32_t instruction_original(uint32_t instruction);  // the word as compiled, of one that the interpreter may have rewritten
 
 // --- send.c
-//
-// Only six arguments go in registers, and a call with more is no tail call. So the functions below take the machine state
-// without `ins` and at most two more; where a result goes is read from the word before ip.
-#define STATE_ARGS VM *vm, const uint32_t *ip, Oop *fp, Oop *k
-#define STATE vm, ip, fp, k
 #define SLOW static __attribute__((noinline))
 #define INLINE static inline __attribute__((always_inline))
 
-Instruction instruction_send, instruction_send_wide, instruction_super, instruction_super_wide, instruction_send_method, instruction_send_primitive, instruction_send_getter,
-    instruction_send_block;
+Instruction instruction_send, instruction_send_wide, instruction_super, instruction_super_wide, instruction_send_method, instruction_send_primitive,
+    instruction_send_getter, instruction_send_block;
 // Each takes the place of the callee's frame, whose receiver and arguments are filled in.
-int send_by_cache(STATE_ARGS, Oop *frame, Oop *cache);      // ip is behind the instruction and its EXT
-int send_selector(STATE_ARGS, Oop *frame, Oop selector);    // by the global cache
-int activate(STATE_ARGS, Oop *frame, Oop code);             // a method or block, returning to ip
-int interject(STATE_ARGS, Oop *frame, Oop selector);        // between two instructions; the result is dropped
-int enter_slowly(STATE_ARGS);                               // at a method's first instruction: grow the stack, or a safepoint
-int safepoint(STATE_ARGS);                                  // between two instructions
-int return_value(STATE_ARGS, Oop *top, Oop value);          // leaves the frame `top`; also for frames with flags
+int send_by_cache(ARGS, Oop *frame, Oop *cache);    // ip is behind the instruction and its EXT
+int send_selector(ARGS, Oop *frame, Oop selector);  // by the global cache
+int activate(ARGS, Oop *frame, Oop code);           // a method or block, returning to ip
+int interject(ARGS, Oop *frame, Oop selector);      // between two instructions; the result is dropped
+int enter_slowly(ARGS);                             // at a method's first instruction: grow the stack, or a safepoint
+int safepoint(ARGS);                                // between two instructions
+int return_value(ARGS, Oop *top, Oop value);        // leaves the frame `top`; also for frames with flags
 size_t selector_arguments(Oop selector);
+// Whether instances of a class understand a selector by a method that does nothing but ^self, or by one with this primitive.
+bool answers_self(VM *vm, uint32_t class_index, Oop selector);
+bool runs_primitive(VM *vm, uint32_t class_index, Oop selector, PlainPrimitive primitive);
 
 // Where a slow path puts the frame of what it calls.
 static inline Oop *free_frame(Oop *fp) { return fp + code_registers(fp[-1]) + FRAME_HEADER; }
 
-INLINE int send_known_0(STATE_ARGS, KnownSelector selector, Oop receiver) {
+INLINE int send_known_0(ARGS, KnownSelector selector, Oop receiver) {
   Oop *frame = free_frame(fp);
   frame[0] = receiver;
-  return send_selector(STATE, frame, vm->selectors[selector]);
+  return send_selector(PASS, frame, vm->selectors[selector]);
 }
 
-INLINE int send_known_1(STATE_ARGS, KnownSelector selector, Oop receiver, Oop argument) {
+INLINE int send_known_1(ARGS, KnownSelector selector, Oop receiver, Oop argument) {
   Oop *frame = free_frame(fp);
   frame[0] = receiver;
   frame[1] = argument;
-  return send_selector(STATE, frame, vm->selectors[selector]);
+  return send_selector(PASS, frame, vm->selectors[selector]);
 }
 
-INLINE int send_known_2(STATE_ARGS, KnownSelector selector, Oop receiver, Oop first, Oop second) {
+INLINE int send_known_2(ARGS, KnownSelector selector, Oop receiver, Oop first, Oop second) {
   Oop *frame = free_frame(fp);
   frame[0] = receiver;
   frame[1] = first;
   frame[2] = second;
-  return send_selector(STATE, frame, vm->selectors[selector]);
+  return send_selector(PASS, frame, vm->selectors[selector]);
 }
 
 // Tells the running process something between two instructions; unary selectors ignore the argument.
-INLINE int interject_known(STATE_ARGS, KnownSelector selector, Oop receiver, Oop argument) {
+INLINE int interject_known(ARGS, KnownSelector selector, Oop receiver, Oop argument) {
   Oop *frame = free_frame(fp);
   frame[0] = receiver;
   frame[1] = argument;
-  return interject(STATE, frame, vm->selectors[selector]);
+  return interject(PASS, frame, vm->selectors[selector]);
 }
 
 // --- context.c
 Oop context_of_frame(VM *vm, Oop process, Oop *fp, Oop after);  // OOP_NONE: needs collection. `after`: a younger context, or OOP_NONE
-void contexts_kill(VM *vm, Oop *fp);  // all contexts of frames at or above fp (younger or equal) in the running process
-Oop *context_frame(VM *vm, Oop context);  // NULL when the frame has gone
+void contexts_kill(VM *vm, Oop *fp);                            // all contexts of frames at or above fp (younger or equal) in the running process
+Oop *context_frame(VM *vm, Oop context);                        // NULL when the frame has gone
 Instruction instruction_return_nonlocal;
 void context_primitives_register(VM *vm);
 
@@ -161,12 +170,16 @@ void vm_save_state(VM *vm, const uint32_t *ip, Oop *fp, Oop *k);
 void process_primitives_register(VM *vm);
 void stack_reset_limit(VM *vm, const Oop *fp);  // the running frame being fp
 bool stack_overflows(VM *vm, const Oop *top);   // whether a frame that ends at top is the first to leave too little
-bool stack_grow(VM *vm, size_t words);  // at least so many more words; vm->fp moves. False: not possible now
-void process_load(VM *vm, Oop process);   // makes it the running one
-void process_unload(VM *vm);              // writes the running one's state into its Process
-int process_switch(VM *vm);               // runs the best ready process; waits when there is none. RUN_EXIT: nothing can run any more
+bool stack_grow(VM *vm, size_t words);          // at least so many more words; vm->fp moves. False: not possible now
+void process_load(VM *vm, Oop process);         // makes it the running one
+void process_unload(VM *vm);                    // writes the running one's state into its Process
+int process_switch(VM *vm);                     // runs the best ready process; waits when there is none. RUN_EXIT: nothing can run any more
 void process_make_ready(VM *vm, Oop process, bool at_front);
-int process_finish(VM *vm);               // the running process has returned from its first frame
+// When the heap's limit keeps the running stack from growing: what signalling StackOverflow needs, and no more. False: not possible.
+bool stack_grow_for_handler(VM *vm, size_t words);
+// The running process ends at once, without unwinding: its state is saved, a report is printed. As process_finish; the exit code of the main one is 1.
+int process_abandon(VM *vm, const char *why);
+int process_finish(VM *vm);                      // the running process has returned from its first frame
 int scheduler_attention(VM *vm, uint32_t bits);  // timers and preemption at a safepoint
 Scheduler *scheduler_new(void);
 void scheduler_free(Scheduler *scheduler);

@@ -18,10 +18,14 @@ enum {
 
 #undef SLOT
 #undef INHERITED
-#define CLASS(name, superclass, format) typedef struct { uint64_t first_word;
+#define CLASS(name, superclass, format) \
+  typedef struct {                      \
+    uint64_t first_word;
 #define SLOT(name) Oop name;
 #define INHERITED(name) Oop name;
-#define END(name) } name##Object;
+#define END(name) \
+  }               \
+  name##Object;
 #include "vm/layouts.def"
 #undef CLASS
 #undef SLOT
@@ -35,11 +39,13 @@ enum {
 
 // Class of a value, by table for immediates.
 static inline uint32_t class_index_of(Oop o) {
-  static const uint8_t immediate[32] = {
-      [1] = CLASS_SmallInteger, [9] = CLASS_SmallInteger, [17] = CLASS_SmallInteger, [25] = CLASS_SmallInteger,
-      [2] = CLASS_Character,    [10] = CLASS_Character,   [18] = CLASS_Character,    [26] = CLASS_Character,
-      [4] = CLASS_Float,        [12] = CLASS_Float,       [20] = CLASS_Float,        [28] = CLASS_Float,
-      [OOP_NIL] = CLASS_UndefinedObject, [OOP_TRUE] = CLASS_True, [OOP_FALSE] = CLASS_False};
+  static const uint8_t immediate[32] = {[1] = CLASS_SmallInteger,  [9] = CLASS_SmallInteger, [17] = CLASS_SmallInteger,
+                                        [25] = CLASS_SmallInteger, [2] = CLASS_Character,    [10] = CLASS_Character,
+                                        [18] = CLASS_Character,    [26] = CLASS_Character,   [4] = CLASS_Float,
+                                        [12] = CLASS_Float,        [20] = CLASS_Float,       [28] = CLASS_Float,
+                                        [5] = CLASS_Float,         [13] = CLASS_Float,       [21] = CLASS_Float,
+                                        [29] = CLASS_Float,        [OOP_ZERO] = CLASS_Float, [OOP_NIL] = CLASS_UndefinedObject,
+                                        [OOP_TRUE] = CLASS_True,   [OOP_FALSE] = CLASS_False};
   return is_pointer(o) ? header_class_index(object_header(o)) : immediate[o & 31];
 }
 
@@ -49,10 +55,10 @@ static inline Format layout_format(Oop layout) { return (Format)((oop_to_integer
 
 // CompiledCode>>header is a SmallInteger.
 enum {
-  CODE_ARGUMENTS_SHIFT = 0,    // 8 bits
-  CODE_REGISTERS_SHIFT = 8,    // 8 bits
-  CODE_SITES_SHIFT = 16,       // 16 bits
-  CODE_COPIED_SHIFT = 32,      // 8 bits
+  CODE_ARGUMENTS_SHIFT = 0,  // 8 bits
+  CODE_REGISTERS_SHIFT = 8,  // 8 bits
+  CODE_SITES_SHIFT = 16,     // 16 bits
+  CODE_COPIED_SHIFT = 32,    // 8 bits
   CODE_IS_BLOCK = 1ll << 40,
   CODE_HAS_NONLOCAL_RETURN = 1ll << 41,
   CODE_HANDLER_MARK = 1ll << 42,  // <primitive: #handlerMark>: the frame of an on:do:

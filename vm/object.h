@@ -5,8 +5,9 @@
 //   000  pointer to an object (8-byte aligned); the word 0 itself is never an oop and means "none" in C
 //   001  SmallInteger, 61 bits signed
 //   010  Character, the code point in the upper bits
-//   100  Float whose exponent is in the middle range; all other floats are boxed objects of the same class
-//   110  one of nil, false, true
+//   100  Float, absolute value from 2^-255 to 2
+//   101  Float, absolute value from 2 to 2^257; all other floats but 0.0 are boxed objects of the same class
+//   110  one of nil, false, true, 0.0
 //   011  never an oop: the size word in front of a large object
 //   111  never an oop: an object's header
 //
@@ -30,12 +31,13 @@
 
 typedef uint64_t Oop;
 
-enum { TAG_POINTER = 0, TAG_INTEGER = 1, TAG_CHARACTER = 2, TAG_SIZE = 3, TAG_FLOAT = 4, TAG_SPECIAL = 6, TAG_HEADER = 7, TAG_MASK = 7 };
+enum { TAG_POINTER = 0, TAG_INTEGER = 1, TAG_CHARACTER = 2, TAG_SIZE = 3, TAG_FLOAT = 4, TAG_FLOAT_MASK = 6, TAG_SPECIAL = 6, TAG_HEADER = 7, TAG_MASK = 7 };
 
 #define OOP_NONE ((Oop)0)
 #define OOP_NIL ((Oop)6)
 #define OOP_FALSE ((Oop)14)
 #define OOP_TRUE ((Oop)22)
+#define OOP_ZERO ((Oop)30)  // 0.0
 
 // How the body of an object is made up. Named slots come first in the first five formats.
 typedef enum {
@@ -74,7 +76,8 @@ enum {
 static inline bool is_pointer(Oop o) { return (o & TAG_MASK) == TAG_POINTER; }
 static inline bool is_integer(Oop o) { return (o & TAG_MASK) == TAG_INTEGER; }
 static inline bool is_character(Oop o) { return (o & TAG_MASK) == TAG_CHARACTER; }
-static inline bool is_immediate_float(Oop o) { return (o & TAG_MASK) == TAG_FLOAT; }
+static inline bool is_tagged_float(Oop o) { return (o & TAG_FLOAT_MASK) == TAG_FLOAT; }
+static inline bool is_immediate_float(Oop o) { return is_tagged_float(o) || o == OOP_ZERO; }
 static inline bool is_boolean(Oop o) { return o == OOP_TRUE || o == OOP_FALSE; }
 
 static inline Oop oop_from_integer(int64_t n) { return ((uint64_t)n << 3) | TAG_INTEGER; }
@@ -84,31 +87,31 @@ static inline Oop oop_from_character(uint32_t code_point) { return ((uint64_t)co
 static inline uint32_t oop_to_character(Oop o) { return (uint32_t)(o >> 3); }
 static inline Oop oop_from_boolean(bool b) { return b ? OOP_TRUE : OOP_FALSE; }
 
-// Immediate floats: rotate the sign to the low end, move the exponent range 896..1151 down to 0..255, shift in the
-// tag (Eliot Miranda's Spur encoding). Both zeros are immediate; NaN, infinities and extreme exponents are boxed.
-#define FLOAT_EXPONENT_OFFSET ((uint64_t)896 << 53)
-
-static inline bool float_is_immediate(double d, Oop *out) {
+// Tagged floats: rotated by four, a double has sign and the three upper bits of its exponent at the low end. Those three bits are 011 or 100
+// in all but extreme values; plus one they are the two tags of Float (after Melançon, Serrano, Feeley: "Float Self-Tagging", 2024). So
+// decoding is a subtraction and a rotation. 0.0 has a word of its own; -0.0, NaN, infinities and extreme exponents are boxed.
+static inline bool float_to_tagged(double d, Oop *out) {
   uint64_t bits;
   memcpy(&bits, &d, 8);
-  uint64_t rotated = (bits << 1) | (bits >> 63);
-  if (rotated > 1) {
-    rotated -= FLOAT_EXPONENT_OFFSET;
-    // rotated 0 and 1 stand for the zeros, so the smallest mantissa of the lowest exponent is boxed
-    if (rotated <= 1 || (rotated >> 61) != 0) return false;
-  }
-  *out = (rotated << 3) | TAG_FLOAT;
-  return true;
+  *out = ((bits << 4) | (bits >> 60)) + 1;
+  return is_tagged_float(*out);
 }
 
-static inline double immediate_float_value(Oop o) {
-  uint64_t rotated = o >> 3;
-  if (rotated > 1) rotated += FLOAT_EXPONENT_OFFSET;
-  uint64_t bits = (rotated >> 1) | (rotated << 63);
+static inline bool float_is_immediate(double d, Oop *out) {
+  static const double zero = 0.0;
+  if (float_to_tagged(d, out)) return true;
+  *out = OOP_ZERO;
+  return memcmp(&d, &zero, 8) == 0;
+}
+
+static inline double tagged_float_value(Oop o) {
+  uint64_t rotated = o - 1, bits = (rotated >> 4) | (rotated << 60);
   double d;
   memcpy(&d, &bits, 8);
   return d;
 }
+
+static inline double immediate_float_value(Oop o) { return o == OOP_ZERO ? 0.0 : tagged_float_value(o); }
 
 // --- objects
 

@@ -40,6 +40,12 @@ bool integer_magnitude(Oop o, uint64_t *magnitude, bool *negative) {
   return true;
 }
 
+static bool is_behavior(VM *vm, Oop o) {
+  if (!is_pointer(o) || object_size(o) < NAMED_SLOTS(Metaclass) - 1 || !is_integer(AS(Class, o)->index)) return false;
+  int64_t index = oop_to_integer(AS(Class, o)->index);
+  return index > 0 && index < vm->class_count && class_at(vm, (uint32_t)index) == o;
+}
+
 // --- elements
 
 // The element index (from 0) named by an argument; false when it is none.
@@ -111,9 +117,21 @@ static Oop object_inst_var_at(VM *vm, Oop *args) {
   return slot_index(vm, args[0], args[1], &i) ? object_slots(args[0])[i] : primitive_fail(vm, FAIL_BAD_INDEX);
 }
 
+// What only the VM and the compiler make: an empty one of these could not be run.
+static bool is_made_by_vm(uint32_t index) {
+  return index == CLASS_BlockClosure || index == CLASS_CompiledMethod || index == CLASS_CompiledBlock || index == CLASS_Context || index == CLASS_Process;
+}
+
+// Slots that the VM reads unchecked are not for reflection.
+static bool may_set_slot(VM *vm, Oop o, size_t i) {
+  if (is_behavior(vm, o)) return i >= SLOT_OF(Metaclass, thisClass);
+  return !is_made_by_vm(class_index_of(o));
+}
+
 static Oop object_inst_var_at_put(VM *vm, Oop *args) {
   size_t i;
   if (!slot_index(vm, args[0], args[1], &i)) return primitive_fail(vm, FAIL_BAD_INDEX);
+  if (!may_set_slot(vm, args[0], i)) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   if (object_is_immutable(args[0])) return primitive_fail(vm, FAIL_IMMUTABLE);
   heap_store(vm->heap, args[0], i, args[2]);
   return args[2];
@@ -127,7 +145,7 @@ static Oop object_identical(VM *vm, Oop *args) {
   return oop_from_boolean(args[0] == args[1]);
 }
 
-static Oop object_identity_hash(VM *vm, Oop *args) {
+Oop object_identity_hash(VM *vm, Oop *args) {
   Oop o = args[0];
   if (is_pointer(o)) return oop_from_integer(heap_identity_hash(vm->heap, o));
   if (is_integer(o)) return o;
@@ -169,22 +187,58 @@ static Oop object_set_immutable(VM *vm, Oop *args) {
 
 // --- become
 
-static bool pairs_are_good(Oop a, Oop b, bool forward) {
+// Objects whose insides the VM reads unchecked, where it expects that very kind.
+static bool is_of_the_vm(Oop o) {
+  switch (class_index_of(o)) {
+    case CLASS_Process:
+    case CLASS_ProcessStack:
+    case CLASS_Context:
+    case CLASS_BlockClosure:
+    case CLASS_CompiledMethod:
+    case CLASS_CompiledBlock:
+    case CLASS_MethodDictionary:
+    case CLASS_Binding:
+    case CLASS_Symbol:
+    case CLASS_WideSymbol:
+    case CLASS_ProcessorScheduler:
+    case CLASS_SystemDictionary: return true;
+    default: return false;
+  }
+}
+
+static bool is_list(Oop o) { return class_index_of(o) == CLASS_Semaphore || class_index_of(o) == CLASS_LinkedList; }
+
+// A class that is to take another's place in the table.
+static bool is_new_version(VM *vm, Oop class, Oop other) {
+  return is_pointer(other) && class_index_of(class_of(vm, other)) == CLASS_Metaclass && AS(Class, other)->index == AS(Class, class)->index;
+}
+
+// Processes wait in lists, and classes are in the table of classes: the others must do for that.
+static bool may_replace(VM *vm, Oop former, Oop other) {
+  if (!is_pointer(former) || is_of_the_vm(former)) return false;
+  if (is_list(former) && class_index_of(other) != class_index_of(former)) return false;
+  return !is_behavior(vm, former) || is_behavior(vm, other) || is_new_version(vm, former, other);
+}
+
+static bool pairs_are_good(VM *vm, Oop a, Oop b, bool two_way) {
   if (class_index_of(a) != CLASS_Array || class_index_of(b) != CLASS_Array || object_size(a) != object_size(b)) return false;
-  for (size_t i = 0; i < object_size(a); i++)
-    if (!is_pointer(object_slots(a)[i]) || (!forward && !is_pointer(object_slots(b)[i]))) return false;
+  for (size_t i = 0; i < object_size(a); i++) {
+    Oop from = object_slots(a)[i], to = object_slots(b)[i];
+    if (!may_replace(vm, from, to) || (two_way && !may_replace(vm, to, from))) return false;
+  }
   return true;
 }
 
-static Oop exchange(VM *vm, Oop *args, bool two_way) {
-  if (!pairs_are_good(args[0], args[1], !two_way)) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
-  heap_become(vm->heap, &args[0], &args[1], two_way, false);
+static Oop exchange(VM *vm, Oop *args, bool two_way, bool copy_hash) {
+  if (!pairs_are_good(vm, args[0], args[1], two_way)) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  heap_become(vm->heap, &args[0], &args[1], two_way, copy_hash);
   caches_flush(vm);
   return args[0];
 }
 
-static Oop objects_become(VM *vm, Oop *args) { return exchange(vm, args, true); }
-static Oop objects_become_forward(VM *vm, Oop *args) { return exchange(vm, args, false); }
+static Oop objects_become(VM *vm, Oop *args) { return exchange(vm, args, true, false); }
+static Oop objects_become_forward(VM *vm, Oop *args) { return exchange(vm, args, false, false); }
+static Oop objects_become_forward_with_hash(VM *vm, Oop *args) { return exchange(vm, args, false, true); }
 
 static Oop object_change_class(VM *vm, Oop *args) {
   Oop class = args[1];
@@ -208,7 +262,8 @@ static bool replace_range(Oop *args, size_t to_count, size_t from_count, size_t 
     *count = 0;
     return last == first - 1 && first >= 1;
   }
-  if (first < 1 || (uint64_t)last > to_count || source < 1 || (uint64_t)source > from_count || (uint64_t)(last - first) > from_count - (uint64_t)source) return false;
+  if (first < 1 || (uint64_t)last > to_count || source < 1 || (uint64_t)source > from_count || (uint64_t)(last - first) > from_count - (uint64_t)source)
+    return false;
   *start = (size_t)first - 1;
   *count = (size_t)(last - first) + 1;
   *from = (size_t)source - 1;
@@ -216,7 +271,7 @@ static bool replace_range(Oop *args, size_t to_count, size_t from_count, size_t 
 }
 
 static Oop replace_pointers(VM *vm, Oop *args) {
-  size_t start, count, from, a = named_slots(vm, args[0]), b = named_slots(vm, args[3]);
+  size_t start = 0, count = 0, from = 0, a = named_slots(vm, args[0]), b = named_slots(vm, args[3]);
   if (!replace_range(args, object_size(args[0]) - a, object_size(args[3]) - b, &start, &count, &from)) return primitive_fail(vm, FAIL_BAD_INDEX);
   Oop *source = object_slots(args[3]) + b + from;
   if (heap_is_young(vm->heap, args[0])) {
@@ -253,18 +308,50 @@ static Oop object_replace(VM *vm, Oop *args) {
   if (!replace_range(args, object_element_count(args[0]), object_element_count(args[3]), &start, &count, &from)) return primitive_fail(vm, FAIL_BAD_INDEX);
   size_t size = format_element_size(object_format(args[0]));
   bool strings = is_string(args[0]) && is_string(args[3]);
-  if (size != format_element_size(object_format(args[3]))) return strings ? replace_characters(vm, args, start, count, from) : primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  if (size != format_element_size(object_format(args[3])))
+    return strings ? replace_characters(vm, args, start, count, from) : primitive_fail(vm, FAIL_BAD_ARGUMENT);
   if (count > 0) memmove(object_bytes(args[0]) + size * start, object_bytes(args[3]) + size * from, size * count);
   return args[0];
 }
 
-// --- classes
-
-static bool is_behavior(VM *vm, Oop o) {
-  if (!is_pointer(o) || object_size(o) < NAMED_SLOTS(Metaclass) - 1 || !is_integer(AS(Class, o)->index)) return false;
-  int64_t index = oop_to_integer(AS(Class, o)->index);
-  return index > 0 && index < vm->class_count && class_at(vm, (uint32_t)index) == o;
+// What class a copy of a part of it has: those classes whose species and elements are known; 0 for others.
+static uint32_t part_class(Oop o) {
+  uint32_t class_index = class_index_of(o);
+  switch (class_index) {
+    case CLASS_Array:
+    case CLASS_ByteArray:
+    case CLASS_String:
+    case CLASS_WideString: return class_index;
+    case CLASS_Symbol: return CLASS_String;
+    default: return 0;
+  }
 }
+
+// Arguments: the first and last index, from 1; first = last + 1 gives an empty copy.
+static Oop sequence_copy(VM *vm, Oop *args) {
+  Oop o = args[0];
+  uint32_t class_index = part_class(o);
+  if (class_index == 0) return primitive_fail(vm, FAIL_BAD_RECEIVER);
+  if (!is_integer(args[1]) || !is_integer(args[2])) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  bool pointers = class_index == CLASS_Array;
+  int64_t first = oop_to_integer(args[1]), last = oop_to_integer(args[2]), size = (int64_t)(pointers ? object_size(o) : object_element_count(o));
+  if (first < 1 || last > size || first > last + 1) return primitive_fail(vm, FAIL_BAD_INDEX);
+  size_t count = (size_t)(last - first + 1), words = count, from = (size_t)first - 1;
+  Format f = pointers ? FORMAT_INDEXABLE : format_for_count(format_base(object_format(o)), count, &words);
+  Oop copy = heap_allocate(vm->heap, class_index, f, words);
+  if (copy == OOP_NONE) return primitive_needs_collection(vm);
+  if (!pointers) {
+    size_t element = format_element_size(f);
+    if (count > 0) memcpy(object_bytes(copy), object_bytes(o) + element * from, element * count);
+  } else if (heap_is_young(vm->heap, copy)) {
+    memcpy(object_slots(copy), object_slots(o) + from, count * sizeof(Oop));
+  } else {
+    for (size_t i = 0; i < count; i++) heap_store(vm->heap, copy, i, object_slots(o)[from + i]);
+  }
+  return copy;
+}
+
+// --- classes
 
 static Oop new_instance(VM *vm, Oop class, size_t count) {
   Oop layout = AS(Class, class)->layout;
@@ -276,10 +363,20 @@ static Oop new_instance(VM *vm, Oop class, size_t count) {
 }
 
 static bool makes_instances(VM *vm, Oop class) {
-  return is_behavior(vm, class) && (oop_to_integer(AS(Class, class)->layout) & 1 << 24) == 0 && layout_format(AS(Class, class)->layout) != FORMAT_STACK;
+  return is_behavior(vm, class) && !is_made_by_vm((uint32_t)oop_to_integer(AS(Class, class)->index)) &&
+         (oop_to_integer(AS(Class, class)->layout) & 1 << 24) == 0 && layout_format(AS(Class, class)->layout) != FORMAT_STACK;
 }
 
 static Oop behavior_new(VM *vm, Oop *args) { return makes_instances(vm, args[0]) ? new_instance(vm, args[0], 0) : primitive_fail(vm, FAIL_BAD_RECEIVER); }
+
+// `self basicNew initialize` for classes with the usual basicNew whose initialize does nothing; fails for others.
+static Oop behavior_new_initialized(VM *vm, Oop *args) {
+  if (!makes_instances(vm, args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
+  if (!answers_self(vm, (uint32_t)oop_to_integer(AS(Class, args[0])->index), vm->selectors[SELECTOR_INITIALIZE]) ||
+      !runs_primitive(vm, class_index_of(args[0]), vm->selectors[SELECTOR_BASIC_NEW], behavior_new))
+    return primitive_fail(vm, FAIL_UNSUPPORTED);
+  return new_instance(vm, args[0], 0);
+}
 
 static Oop behavior_new_size(VM *vm, Oop *args) {
   if (!makes_instances(vm, args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
@@ -323,6 +420,11 @@ static Oop behavior_register(VM *vm, Oop *args) {
   return index == 0 ? primitive_fail(vm, FAIL_OUT_OF_RANGE) : oop_from_integer(index);
 }
 
+static Oop behavior_is_known(VM *vm, Oop *args) {
+  if (!is_behavior(vm, args[0])) return OOP_FALSE;
+  return oop_from_boolean(oop_to_integer(AS(Class, args[0])->index) < CLASS_KNOWN_LIMIT);
+}
+
 static Oop behavior_lookup(VM *vm, Oop *args) {
   if (!is_behavior(vm, args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   if (class_index_of(args[1]) != CLASS_Symbol && class_index_of(args[1]) != CLASS_WideSymbol) return OOP_NIL;
@@ -359,7 +461,8 @@ static Oop behavior_method_at_put(VM *vm, Oop *args) {
 
 static Oop behavior_remove_selector(VM *vm, Oop *args) {
   if (!is_behavior(vm, args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
-  if (AS(Class, args[0])->methodDictionary == OOP_NIL || !method_dictionary_remove(vm, AS(Class, args[0])->methodDictionary, args[1])) return primitive_fail(vm, FAIL_NOT_FOUND);
+  if (AS(Class, args[0])->methodDictionary == OOP_NIL || !method_dictionary_remove(vm, AS(Class, args[0])->methodDictionary, args[1]))
+    return primitive_fail(vm, FAIL_NOT_FOUND);
   caches_flush_selector(vm, args[1]);
   return args[0];
 }
@@ -397,13 +500,17 @@ void object_primitives_register(VM *vm) {
       {"objectIsImmutable", 0, object_is_immutable_, NULL, false},
       {"objectSetImmutable", 1, object_set_immutable, NULL, false},
       {"objectReplace", 4, object_replace, NULL, false},
+      {"sequenceCopy", 2, sequence_copy, NULL, false},
       {"objectsBecome", 1, objects_become, NULL, true},
       {"objectsBecomeForward", 1, objects_become_forward, NULL, true},
+      {"objectsBecomeForwardWithHash", 1, objects_become_forward_with_hash, NULL, true},
       {"objectChangeClassTo", 1, object_change_class, NULL, false},
       {"behaviorNew", 0, behavior_new, NULL, false},
+      {"behaviorNewInitialized", 0, behavior_new_initialized, NULL, false},
       {"behaviorNewSize", 1, behavior_new_size, NULL, false},
       {"behaviorAllInstances", 0, behavior_all_instances, NULL, true},
       {"behaviorRegister", 0, behavior_register, NULL, false},
+      {"behaviorIsKnown", 0, behavior_is_known, NULL, false},
       {"behaviorLookup", 1, behavior_lookup, NULL, false},
       {"behaviorFlushCaches", 1, behavior_flush_caches, NULL, false},
       {"behaviorMethodAtPut", 2, behavior_method_at_put, NULL, false},

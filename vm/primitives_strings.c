@@ -45,9 +45,11 @@ static Oop object_string_at_put(VM *vm, Oop *args) {
 
 // --- comparing and searching
 
+int64_t string_hash_value(Oop string) { return (int64_t)(string_hash(string) & 0x3FFFFFFF); }
+
 static Oop string_hash_(VM *vm, Oop *args) {
   if (!is_string(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
-  return oop_from_integer((int64_t)(string_hash(args[0]) & 0x3FFFFFFF));
+  return oop_from_integer(string_hash_value(args[0]));
 }
 
 static int compare_strings(Oop a, Oop b) {
@@ -59,7 +61,7 @@ static int compare_strings(Oop a, Oop b) {
   return m == n ? 0 : m < n ? -1 : 1;
 }
 
-static bool strings_equal(Oop a, Oop b) {
+bool strings_equal(Oop a, Oop b) {
   if (a == b) return true;
   if (length_of(a) != length_of(b)) return false;
   if (is_wide(a) == is_wide(b)) return memcmp(object_bytes(a), object_bytes(b), length_of(a) * (is_wide(a) ? 4 : 1)) == 0;
@@ -88,7 +90,12 @@ static Oop string_index_of(VM *vm, Oop *args) {
   if (!is_string(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   if (!is_character(args[1]) || !search_start(args[2], &start)) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
   uint32_t c = oop_to_character(args[1]);
-  for (size_t i = start; i < length_of(args[0]); i++)
+  size_t n = length_of(args[0]);
+  if (!is_wide(args[0])) {
+    const uint8_t *bytes = object_bytes(args[0]), *hit = c > 255 || start >= n ? NULL : memchr(bytes + start, (int)c, n - start);
+    return oop_from_integer(hit == NULL ? 0 : hit - bytes + 1);
+  }
+  for (size_t i = start; i < n; i++)
     if (string_code_point(args[0], i) == c) return oop_from_integer((int64_t)i + 1);
   return oop_from_integer(0);
 }
@@ -113,6 +120,53 @@ static Oop string_find(VM *vm, Oop *args) {
     if (matches_at(args[0], args[1], i)) return oop_from_integer((int64_t)i + 1);
   return oop_from_integer(0);
 }
+
+static Oop string_begins_with(VM *vm, Oop *args) {
+  if (!is_string(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
+  if (!is_string(args[1])) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  return oop_from_boolean(length_of(args[1]) <= length_of(args[0]) && matches_at(args[0], args[1], 0));
+}
+
+static bool contains(Oop string, uint32_t c) {
+  size_t n = length_of(string);
+  if (!is_wide(string)) return c < 256 && n > 0 && memchr(object_bytes(string), (int)c, n) != NULL;
+  for (size_t i = 0; i < n; i++)
+    if (string_code_point(string, i) == c) return true;
+  return false;
+}
+
+// Where delimiter()'s search ends in a text of bytes.
+static size_t scan_bytes(Oop text, Oop set, size_t i, bool wanted) {
+  if (length_of(set) == 1) {
+    const uint8_t *bytes = object_bytes(text);
+    uint32_t delimiter = string_code_point(set, 0);
+    for (size_t n = length_of(text); i < n && (bytes[i] == delimiter) != wanted; i++) {
+    }
+    return i;
+  }
+  bool in_set[256] = {false};
+  for (size_t j = 0; j < length_of(set); j++)
+    if (string_code_point(set, j) < 256) in_set[string_code_point(set, j)] = true;
+  const uint8_t *bytes = object_bytes(text);
+  size_t n = length_of(text);
+  while (i < n && in_set[bytes[i]] != wanted) i++;
+  return i;
+}
+
+// The index of the first character from a start on that is in the second string, or is not; else one behind the end.
+static Oop delimiter(VM *vm, Oop *args, bool wanted) {
+  size_t i, n;
+  if (!is_string(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
+  if (!is_string(args[1]) || !search_start(args[2], &i)) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  n = length_of(args[0]);
+  if (i >= n) return oop_from_integer((int64_t)n + 1);
+  if (!is_wide(args[0])) return oop_from_integer((int64_t)scan_bytes(args[0], args[1], i, wanted) + 1);
+  while (i < n && contains(args[1], string_code_point(args[0], i)) != wanted) i++;
+  return oop_from_integer((int64_t)i + 1);
+}
+
+static Oop string_find_delimiter(VM *vm, Oop *args) { return delimiter(vm, args, true); }
+static Oop string_skip_delimiters(VM *vm, Oop *args) { return delimiter(vm, args, false); }
 
 // --- converting
 
@@ -156,10 +210,22 @@ static uint32_t lower(VM *vm, uint32_t c) {
   return (uint32_t)towlower_l((wint_t)c, (locale_t)vm->locale);
 }
 
-static Oop mapped(VM *vm, Oop *args, Mapping *map) {
+static bool is_ascii(const uint8_t *bytes, size_t n) {
+  uint8_t all = 0;
+  for (size_t i = 0; i < n; i++) all |= bytes[i];
+  return all < 128;
+}
+
+static inline __attribute__((always_inline)) Oop mapped(VM *vm, Oop *args, Mapping *map) {
   if (!is_string(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   size_t n = length_of(args[0]);
   bool wide = false;
+  if (!is_wide(args[0]) && is_ascii(object_bytes(args[0]), n)) {
+    Oop result = new_string(vm, n, false);
+    if (result == OOP_NONE) return primitive_needs_collection(vm);
+    for (size_t i = 0; i < n; i++) object_bytes(result)[i] = (uint8_t)map(vm, object_bytes(args[0])[i]);
+    return result;
+  }
   for (size_t i = 0; i < n; i++) wide |= map(vm, string_code_point(args[0], i)) > 255;
   Oop result = new_string(vm, n, wide);
   if (result == OOP_NONE) return primitive_needs_collection(vm);
@@ -191,27 +257,31 @@ static Oop string_concatenate(VM *vm, Oop *args) {
 
 static bool is_bytes(Oop o) { return is_pointer(o) && object_format(o) >= FORMAT_BYTES; }
 
-static bool is_utf8(const uint8_t *p, size_t n) {
-  for (size_t i = 0; i < n;) {
-    uint32_t c = p[i++];
-    if (c < 0x80) continue;
-    size_t more = c >= 0xF0 && c < 0xF5 ? 3 : c >= 0xE0 && c < 0xF0 ? 2 : c >= 0xC2 && c < 0xE0 ? 1 : 0;
-    if (more == 0 || n - i < more) return false;
-    uint32_t value = c & (0x3Fu >> more);
-    for (size_t j = 0; j < more; j++, i++) {
-      if ((p[i] & 0xC0) != 0x80) return false;
-      value = value << 6 | (p[i] & 0x3Fu);
-    }
-    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-    if (value < least[more] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return false;
+// The length of the character at p, of which n bytes are there; 0 when it is malformed.
+static size_t utf8_length(const uint8_t *p, size_t n) {
+  uint32_t c = p[0];
+  if (c < 0x80) return 1;
+  size_t more = c >= 0xF0 && c < 0xF5 ? 3 : c >= 0xE0 && c < 0xF0 ? 2 : c >= 0xC2 && c < 0xE0 ? 1 : 0;
+  if (more == 0 || n <= more) return 0;
+  uint32_t value = c & (0x3Fu >> more);
+  for (size_t i = 1; i <= more; i++) {
+    if ((p[i] & 0xC0) != 0x80) return 0;
+    value = value << 6 | (p[i] & 0x3Fu);
   }
-  return true;
+  static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+  return value < least[more] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000) ? 0 : more + 1;
+}
+
+size_t utf8_valid_length(const char *text, size_t length) {
+  size_t i = 0;
+  for (size_t n; i < length && (n = utf8_length((const uint8_t *)text + i, length - i)) > 0;) i += n;
+  return i;
 }
 
 static Oop bytes_decode_utf8(VM *vm, Oop *args) {
   if (!is_bytes(args[0])) return primitive_fail(vm, FAIL_BAD_RECEIVER);
   size_t n = object_element_count(args[0]);
-  if (!is_utf8(object_bytes(args[0]), n)) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
+  if (utf8_valid_length((const char *)object_bytes(args[0]), n) != n) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
   Oop result = string_from_utf8(vm, (const char *)object_bytes(args[0]), n);
   return result == OOP_NONE ? primitive_needs_collection(vm) : result;
 }
@@ -242,7 +312,10 @@ static Oop character_as_integer(VM *vm, Oop *args) {
 
 static Oop character_as_uppercase(VM *vm, Oop *args) { return oop_from_character(upper(vm, oop_to_character(args[0]))); }
 static Oop character_as_lowercase(VM *vm, Oop *args) { return oop_from_character(lower(vm, oop_to_character(args[0]))); }
-static Oop character_is_letter(VM *vm, Oop *args) { return oop_from_boolean(iswalpha_l((wint_t)oop_to_character(args[0]), (locale_t)vm->locale) && !(oop_to_character(args[0]) >= '0' && oop_to_character(args[0]) <= '9')); }
+static Oop character_is_letter(VM *vm, Oop *args) {
+  return oop_from_boolean(iswalpha_l((wint_t)oop_to_character(args[0]), (locale_t)vm->locale) &&
+                          !(oop_to_character(args[0]) >= '0' && oop_to_character(args[0]) <= '9'));
+}
 static Oop character_is_uppercase(VM *vm, Oop *args) { return oop_from_boolean(iswupper_l((wint_t)oop_to_character(args[0]), (locale_t)vm->locale)); }
 static Oop character_is_lowercase(VM *vm, Oop *args) { return oop_from_boolean(iswlower_l((wint_t)oop_to_character(args[0]), (locale_t)vm->locale)); }
 
@@ -255,6 +328,9 @@ void string_primitives_register(VM *vm) {
       {"stringCompare", 1, string_compare, NULL, false},
       {"stringIndexOf", 2, string_index_of, NULL, false},
       {"stringFind", 2, string_find, NULL, false},
+      {"stringBeginsWith", 1, string_begins_with, NULL, false},
+      {"stringFindDelimiter", 2, string_find_delimiter, NULL, false},
+      {"stringSkipDelimiters", 2, string_skip_delimiters, NULL, false},
       {"stringAsUtf8", 0, string_as_utf8, NULL, false},
       {"stringAsSymbol", 0, string_as_symbol, NULL, false},
       {"stringAsUppercase", 0, string_as_uppercase, NULL, false},

@@ -52,7 +52,8 @@ static Oop environment_at(VM *vm, Oop *args) {
 
 static Oop exit_(VM *vm, Oop *args) {
   if (!is_integer(args[1])) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
-  vm->exit_code = (int)(oop_to_integer(args[1]) & 255);
+  if (oop_to_integer(args[1]) < 0 || oop_to_integer(args[1]) > 255) return primitive_fail(vm, FAIL_OUT_OF_RANGE);
+  vm->exit_code = (int)oop_to_integer(args[1]);
   vm->exiting = true;
   return args[0];
 }
@@ -69,7 +70,7 @@ static Oop scavenge(VM *vm, Oop *args) {
 
 static Oop verify_heap(VM *vm, Oop *args) {
   (void)args;
-  return oop_from_integer((int64_t)heap_verify(vm->heap, stderr));
+  return oop_from_integer((int64_t)heap_verify_all(vm->heap, stderr));
 }
 
 static Oop statistics(VM *vm, Oop *args) {
@@ -79,10 +80,21 @@ static Oop statistics(VM *vm, Oop *args) {
   const struct {
     const char *name;
     uint64_t value;
-  } rows[] = {{"scavenges", s.scavenges}, {"fullCollections", s.full_collections}, {"promotedBytes", s.promoted_bytes}, {"allocatedBytes", s.allocated_bytes},
-              {"scavengeNanoseconds", s.scavenge_nanoseconds}, {"scavengeMaxNanoseconds", s.scavenge_max_nanoseconds}, {"fullNanoseconds", s.full_nanoseconds},
-              {"fullMaxNanoseconds", s.full_max_nanoseconds}, {"finalized", s.finalized}, {"edenBytes", s.eden_bytes}, {"edenUsed", s.eden_used},
-              {"survivorUsed", s.survivor_used}, {"oldBytes", s.old_bytes}, {"oldFreeBytes", s.old_free_bytes}, {"maxHeapBytes", s.max_heap_bytes}};
+  } rows[] = {{"scavenges", s.scavenges},
+              {"fullCollections", s.full_collections},
+              {"promotedBytes", s.promoted_bytes},
+              {"allocatedBytes", s.allocated_bytes},
+              {"scavengeNanoseconds", s.scavenge_nanoseconds},
+              {"scavengeMaxNanoseconds", s.scavenge_max_nanoseconds},
+              {"fullNanoseconds", s.full_nanoseconds},
+              {"fullMaxNanoseconds", s.full_max_nanoseconds},
+              {"finalized", s.finalized},
+              {"edenBytes", s.eden_bytes},
+              {"edenUsed", s.eden_used},
+              {"survivorUsed", s.survivor_used},
+              {"oldBytes", s.old_bytes},
+              {"oldFreeBytes", s.old_free_bytes},
+              {"maxHeapBytes", s.max_heap_bytes}};
   enum { ROWS = sizeof rows / sizeof *rows };
   Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, 2 * ROWS);
   if (array == OOP_NONE) return primitive_needs_collection(vm);
@@ -133,13 +145,15 @@ static Oop write_(VM *vm, Oop *args) {
     size_t length;
     char *text = string_to_utf8(args[2], &length);
     done = write_all(fd, text, length);
+    if (!done) primitive_fail_os(vm);
     free(text);
   } else if (class_index_of(args[2]) == CLASS_ByteArray) {
     done = write_all(fd, (const char *)object_bytes(args[2]), object_element_count(args[2]));
+    if (!done) primitive_fail_os(vm);
   } else {
     return primitive_fail(vm, FAIL_BAD_ARGUMENT);
   }
-  return done ? args[2] : primitive_fail(vm, FAIL_OS_ERROR);
+  return done ? args[2] : OOP_NONE;
 }
 
 // What has been read but could not be answered for want of memory is kept for the next try.
@@ -162,6 +176,13 @@ static bool take_unread(VM *vm, char **text, size_t *length) {
   return true;
 }
 
+// Whether a signal came while the stream waited for input; it can be read again then.
+static bool was_interrupted(FILE *in) {
+  bool interrupted = ferror(in) && errno == EINTR;
+  if (interrupted) clearerr(in);
+  return interrupted;
+}
+
 static Oop read_line(VM *vm, Oop *args) {
   (void)args;
   char *text = NULL;
@@ -170,7 +191,7 @@ static Oop read_line(VM *vm, Oop *args) {
   ssize_t n = getline(&text, &capacity, stdin);
   if (n < 0) {
     free(text);
-    return OOP_NIL;
+    return was_interrupted(stdin) ? primitive_fail(vm, FAIL_INTERRUPTED) : OOP_NIL;
   }
   length = (size_t)n;
   if (length > 0 && text[length - 1] == '\n') length--;
@@ -184,6 +205,7 @@ static char *read_stream(FILE *in, size_t *length) {
   while (text != NULL) {
     size_t n = fread(text + count, 1, capacity - count, in);
     count += n;
+    if (n == 0 && count > 0 && was_interrupted(in)) continue;
     if (n == 0) break;
     if (count < capacity) continue;
     char *larger = realloc(text, capacity *= 2);
@@ -200,6 +222,10 @@ static Oop read_all(VM *vm, Oop *args) {
   size_t length;
   if (take_unread(vm, &text, &length)) return answer_text(vm, text, length);
   text = read_stream(stdin, &length);
+  if (text != NULL && length == 0 && was_interrupted(stdin)) {
+    free(text);
+    return primitive_fail(vm, FAIL_INTERRUPTED);
+  }
   return text == NULL ? primitive_fail(vm, FAIL_OUT_OF_MEMORY) : answer_text(vm, text, length);
 }
 
@@ -207,8 +233,9 @@ static Oop read_file(VM *vm, Oop *args) {
   char *path = string_to_utf8(args[1], NULL);
   if (path == NULL) return primitive_fail(vm, FAIL_BAD_ARGUMENT);
   FILE *in = fopen(path, "rb");
+  if (in == NULL) primitive_fail_os(vm);
   free(path);
-  if (in == NULL) return primitive_fail(vm, errno == ENOENT ? FAIL_NOT_FOUND : FAIL_OS_ERROR);
+  if (in == NULL) return vm->os_error == ENOENT ? primitive_fail(vm, FAIL_NOT_FOUND) : OOP_NONE;
   size_t length;
   char *text = read_stream(in, &length);
   bool damaged = ferror(in) != 0;
@@ -223,6 +250,13 @@ static Oop read_file(VM *vm, Oop *args) {
   if (o != OOP_NONE && length > 0) memcpy(object_bytes(o), text, length);
   free(text);
   return o == OOP_NONE ? primitive_needs_collection(vm) : o;
+}
+
+// Why the operating system refused what failed last.
+static Oop error_text(VM *vm, Oop *args) {
+  (void)args;
+  const char *text = strerror(vm->os_error);
+  return string_or_collection(vm, text, strlen(text));
 }
 
 static Oop version(VM *vm, Oop *args) {
@@ -247,6 +281,7 @@ void system_primitives_register(VM *vm) {
       {"systemReadLine", 0, read_line, NULL, false},
       {"systemReadAll", 0, read_all, NULL, false},
       {"systemReadFile", 1, read_file, NULL, false},
+      {"systemErrorText", 0, error_text, NULL, false},
       {"systemVersion", 0, version, NULL, false},
   };
   primitives_register(vm, entries, sizeof entries / sizeof *entries);

@@ -13,10 +13,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PRIORITY_LIMIT = 100, PRIORITY_DEFAULT = 40, STACK_INITIAL_WORDS = 96 + STACK_RESERVE, TIMERS_INITIAL = 16 };
+enum { PRIORITY_LIMIT = 100, PRIORITY_DEFAULT = 40, STACK_INITIAL_WORDS = 64 + SMALL_FRAME + STACK_RESERVE, TIMERS_INITIAL = 16 };
 enum { STATE_SUSPENDED, STATE_READY, STATE_ACTIVE, STATE_WAITING, STATE_DELAYED, STATE_TERMINATED };
 
 struct Scheduler {
@@ -61,7 +62,8 @@ static void pipe_sleep(int fd, uint64_t deadline) {
   struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
   char buffer[64];
   if (ppoll(&p, 1, deadline == 0 ? NULL : &t, NULL) > 0)
-    while (read(fd, buffer, sizeof buffer) > 0) {}
+    while (read(fd, buffer, sizeof buffer) > 0) {
+    }
 }
 
 Scheduler *scheduler_new(void) {
@@ -216,7 +218,7 @@ static Oop *soft_end(const VM *vm) { return vm->stack_base + vm->max_stack_words
 void stack_reset_limit(VM *vm, const Oop *fp) {
   if (fp < soft_end(vm) - vm->max_stack_words / 16) vm->handles_overflow = false;
   Oop *end = vm->stack_end > soft_end(vm) && !vm->handles_overflow ? soft_end(vm) : vm->stack_end;
-  atomic_store(&vm->stack_limit, end - STACK_RESERVE);
+  atomic_store(&vm->stack_limit, end - STACK_RESERVE - SMALL_FRAME);
   if (atomic_load(&vm->attention) != 0) atomic_store(&vm->stack_limit, NULL);
 }
 
@@ -247,25 +249,41 @@ void vm_save_state(VM *vm, const uint32_t *ip, Oop *fp, Oop *k) {
   note_top(vm, fp + code_registers(fp[-1]));
 }
 
-bool stack_grow(VM *vm, size_t words) {
-  size_t old_size = (size_t)(vm->stack_end - vm->stack_base);
-  size_t used = (size_t)(vm->fp - vm->stack_base) + code_arguments(vm->fp[-1]) + 1;
-  size_t size = 2 * old_size;
-  while (size < used + words + STACK_RESERVE) size *= 2;
-  if (size > vm->max_stack_words) size = vm->max_stack_words;
-  if (size < used + words + STACK_RESERVE) return false;
-  note_top(vm, vm->stack_base + used);
-  Oop stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
-  if (stack == OOP_NONE && vm_collect(vm, 8 * size)) stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
+// Words of the running stack that its top frame has at entry: registers behind the arguments are not written yet.
+static size_t words_at_entry(const VM *vm) { return (size_t)(vm->fp - vm->stack_base) + code_arguments(vm->fp[-1]) + 1; }
+
+// Goes on with a copy of the running stack; false if there is none.
+static bool stack_move(VM *vm, Oop stack) {
   if (stack == OOP_NONE) return false;
-  memcpy(object_slots(stack), vm->stack_base, used * sizeof(Oop));
+  size_t used = words_at_entry(vm);
   ptrdiff_t distance = vm->fp - vm->stack_base;
-  Oop former = P(vm->process)->stack;
-  object_slots(former)[0] = oop_from_integer(1);
+  memcpy(object_slots(stack), vm->stack_base, used * sizeof(Oop));
+  object_slots(stack)[0] = oop_from_integer((int64_t)used);
+  object_slots(P(vm->process)->stack)[0] = oop_from_integer(1);
   heap_store(vm->heap, vm->process, SLOT_OF(Process, stack), stack);
   heap_remember(vm->heap, stack);
   use_stack(vm, stack);
   vm->fp = vm->stack_base + distance;
+  return true;
+}
+
+bool stack_grow(VM *vm, size_t words) {
+  size_t needed = words_at_entry(vm) + words + STACK_RESERVE, size = 2 * (size_t)(vm->stack_end - vm->stack_base);
+  while (size < needed) size *= 2;
+  if (size > vm->max_stack_words) size = vm->max_stack_words;
+  if (size < needed) return false;
+  note_top(vm, vm->stack_base + words_at_entry(vm));
+  Oop stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
+  if (stack == OOP_NONE && vm_collect(vm, 8 * size)) stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
+  return stack_move(vm, stack);
+}
+
+bool stack_grow_for_handler(VM *vm, size_t words) {
+  enum { HANDLER_WORDS = 16 << 10 };
+  size_t size = words_at_entry(vm) + words + STACK_RESERVE + HANDLER_WORDS;
+  if (vm->handles_overflow || size > vm->max_stack_words || !stack_move(vm, heap_allocate_beyond_limit(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size)))
+    return false;
+  vm->handles_overflow = true;
   return true;
 }
 
@@ -288,7 +306,11 @@ void process_unload(VM *vm) {
   vm->process = OOP_NIL;
 }
 
-bool vm_collect(VM *vm, size_t bytes) { return heap_make_room(vm->heap, bytes); }
+bool vm_collect(VM *vm, size_t bytes) {
+  if (heap_make_room(vm->heap, bytes)) return true;
+  if (heap_is_exhausted(vm->heap)) vm_out_of_memory(vm);
+  return false;
+}
 
 bool collect_at(VM *vm, const uint32_t *ip, Oop *fp, Oop *k, Oop *top, size_t bytes) {
   vm_save_state(vm, ip, fp, k);
@@ -365,13 +387,23 @@ static void timer_add(VM *vm, Oop process, uint64_t when) {
   timer_up(vm, last);
 }
 
+// Signals are for the main thread, whose reads they interrupt.
+static bool start_timer_thread(VM *vm) {
+  sigset_t all, former;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &former);
+  bool started = pthread_create(&vm->scheduler->timer_thread, NULL, timer_main, vm) == 0;
+  pthread_sigmask(SIG_SETMASK, &former, NULL);
+  return started;
+}
+
 // Tells the timer thread the earliest deadline; it starts when it is first needed.
 static void timer_announce(VM *vm) {
   Scheduler *s = vm->scheduler;
   uint64_t deadline = timer_count(vm) > 0 ? wake_time(timer_at(vm, 0)) : 0;
   uint64_t former = atomic_exchange(&s->deadline, deadline);
   if (deadline == 0) return;
-  if (!s->timer_running) s->timer_running = pthread_create(&s->timer_thread, NULL, timer_main, vm) == 0;
+  if (!s->timer_running) s->timer_running = start_timer_thread(vm);
   else if (former == 0 || deadline < former) pipe_poke(s->timer_pipe[1]);
 }
 
@@ -390,42 +422,88 @@ static void timers_expire(VM *vm) {
 
 // --- switching
 
-static int wait_for_work(VM *vm) {
-  if (timer_count(vm) == 0) {
-    fprintf(stderr, "baton: every process waits for something that cannot happen\n");
-    vm->exit_code = 1;
-    return RUN_EXIT;
+// Takes a process out of whatever list it is in. A wait that could end without a signal has ended so.
+static void process_detach(VM *vm, Oop process) {
+  bool timed = P(process)->wakeTime != OOP_NIL;
+  timer_remove(vm, process);
+  if (state_of(process) == STATE_READY) list_remove(vm, queue_at(vm, priority_of(process)), process);
+  if (state_of(process) == STATE_WAITING) {
+    list_remove(vm, P(process)->waitingOn, process);
+    if (timed) process_answer(vm, process, OOP_FALSE);
   }
+  P(process)->waitingOn = OOP_NIL;
+}
+
+// A copy of a stack with room for so many more words, or the same stack.
+static bool reserve_on(VM *vm, Oop process, size_t words) {
+  Oop stack = P(process)->stack;
+  size_t used = (size_t)oop_to_integer(object_slots(stack)[0]), size = object_size(stack);
+  if (used + words + STACK_RESERVE <= size) return true;
+  while (size < used + words + STACK_RESERVE) size *= 2;
+  Oop larger = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
+  if (larger == OOP_NONE) return false;
+  memcpy(object_slots(larger), object_slots(stack), used * sizeof(Oop));
+  heap_store(vm->heap, process, SLOT_OF(Process, stack), larger);
+  object_slots(stack)[0] = oop_from_integer(1);
+  heap_remember(vm->heap, larger);
+  return true;
+}
+
+// Pushes a frame on top of those of a process that does not run; what it answers is dropped. False: there is no memory.
+static bool push_frame(VM *vm, Oop process, Oop code, Oop receiver) {
+  if (!reserve_on(vm, process, FRAME_HEADER + frame_words(code_registers(code)))) return false;
+  Oop stack = P(process)->stack;
+  Oop *base = object_slots(stack);
+  Oop *top = base + oop_to_integer(P(process)->frame);
+  Oop *frame = top + code_registers(top[-1]) + FRAME_HEADER;
+  frame[-3] = oop_from_integer(frame - top) | FRAME_DISCARDS;
+  frame[-2] = P(process)->pc;
+  frame[-1] = code;
+  frame[0] = receiver;
+  base[0] = oop_from_integer(frame + 1 - base);
+  if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
+  P(process)->frame = oop_from_integer(frame - base);
+  P(process)->pc = ip_to_oop(code_instructions(code));
+  return true;
+}
+
+static int wait_for_work(VM *vm) {
   atomic_store(&vm->scheduler->deadline, 0);
   pipe_sleep(vm->scheduler->wake_pipe[0], wake_time(timer_at(vm, 0)));
   timers_expire(vm);
   return RUN_ON;
 }
 
-static bool wake_main_for_interrupt(VM *vm) {
-  if (!(atomic_load(&vm->attention) & ATTENTION_INTERRUPT) || vm->main_process == OOP_NIL) return false;
-  Oop process = vm->main_process;
-  int state = state_of(process);
-  if (state != STATE_WAITING && state != STATE_DELAYED) return false;
-  timer_remove(vm, process);
-  if (state == STATE_WAITING) list_remove(vm, P(process)->waitingOn, process);
+// Sends the main process, wherever it waits, a message that it answers at once. False: it cannot be had.
+static bool tell_main(VM *vm, const char *selector) {
+  Oop process = vm->main_process, symbol = symbol_find(vm, selector, strlen(selector));
+  if (process == OOP_NIL || P(process)->stack == OOP_NIL || symbol == OOP_NONE) return false;
+  Oop method = class_lookup(vm, class_at(vm, CLASS_Process), symbol);
+  if (method == OOP_NONE || method == OOP_NIL || code_arguments(method) != 0) return false;
+  process_detach(vm, process);
+  if (!push_frame(vm, process, method, process)) return false;
   process_make_ready(vm, process, true);
   return true;
 }
 
-// Nobody is there to be told of the user's interrupt.
-static int interrupted_exit(VM *vm) {
-  vm->exit_code = 130;
+// Nobody is ready: waits until somebody is, or tells the main process why that cannot be.
+static int find_work(VM *vm) {
+  if (atomic_fetch_and(&vm->attention, ~(uint32_t)ATTENTION_INTERRUPT) & ATTENTION_INTERRUPT) {
+    if (tell_main(vm, "interrupted")) return RUN_ON;
+    vm->exit_code = 130;
+    return RUN_EXIT;
+  }
+  if (timer_count(vm) > 0) return wait_for_work(vm);
+  if (tell_main(vm, "deadlocked")) return RUN_ON;
+  fprintf(stderr, "baton: every process waits for something that cannot happen\n");
+  vm->exit_code = 1;
   return RUN_EXIT;
 }
 
 int process_switch(VM *vm) {
   int priority;
-  while ((priority = best_ready_priority(vm)) == 0) {
-    if (wake_main_for_interrupt(vm)) continue;
-    if (atomic_load(&vm->attention) & ATTENTION_INTERRUPT) return interrupted_exit(vm);
-    if (wait_for_work(vm) == RUN_EXIT) return RUN_EXIT;
-  }
+  while ((priority = best_ready_priority(vm)) == 0)
+    if (find_work(vm) == RUN_EXIT) return RUN_EXIT;
   process_load(vm, list_take_first(vm, queue_at(vm, priority)));
   if (atomic_load(&vm->scheduler->deadline) == 0 && timer_count(vm) > 0) timer_announce(vm);
   return RUN_ON;
@@ -457,6 +535,14 @@ int process_finish(VM *vm) {
   return process_switch(vm);
 }
 
+int process_abandon(VM *vm, const char *why) {
+  fprintf(stderr, "baton: a process cannot go on: %s\n", why);
+  vm_print_backtrace(vm, vm->process, stderr);
+  contexts_kill(vm, vm->stack_base);
+  if (vm->process == vm->main_process) vm->exit_code = 1;
+  return process_finish(vm);
+}
+
 // --- making processes
 
 static Oop process_allocate(VM *vm, int64_t priority) {
@@ -484,7 +570,7 @@ static void first_frame(VM *vm, Oop process, Oop code, Oop receiver) {
   P(process)->pc = ip_to_oop(code_instructions(code));
 }
 
-static bool fits_initial_stack(Oop code) { return code_registers(code) + 8 <= STACK_INITIAL_WORDS - STACK_RESERVE; }
+static bool fits_initial_stack(Oop code) { return frame_words(code_registers(code)) + 8 <= STACK_INITIAL_WORDS - STACK_RESERVE; }
 
 Oop vm_spawn(VM *vm, Oop receiver, Oop selector, int priority) {
   if (!scheduler_prepare(vm)) return OOP_NONE;
@@ -526,7 +612,6 @@ static int reload_and_go(ARGS) {
   ip = vm->ip;
   fp = vm->fp;
   k = vm->k;
-  (void)ins;
   NEXT;
 }
 
@@ -582,7 +667,7 @@ static int primitive_process_new(ARGS) {
     heap_store(vm->heap, process, SLOT_OF(Process, stack), stack);
   }
   first_frame(vm, process, code, fp[1]);
-  return return_value(STATE, fp, process);
+  return return_value(PASS, fp, process);
 }
 
 static int primitive_process_resume(ARGS) {
@@ -593,14 +678,6 @@ static int primitive_process_resume(ARGS) {
   return answer_and_reschedule(PASS, process);
 }
 
-// Takes a process out of whatever list it is in.
-static void process_detach(VM *vm, Oop process) {
-  timer_remove(vm, process);
-  if (state_of(process) == STATE_READY) list_remove(vm, queue_at(vm, priority_of(process)), process);
-  if (state_of(process) == STATE_WAITING) list_remove(vm, P(process)->waitingOn, process);
-  P(process)->waitingOn = OOP_NIL;
-}
-
 static int primitive_process_suspend(ARGS) {
   Oop process = fp[0];
   if (!is_process(process)) return fail(PASS, FAIL_BAD_RECEIVER);
@@ -608,7 +685,7 @@ static int primitive_process_suspend(ARGS) {
   if (process != vm->process) {
     process_detach(vm, process);
     set_state(process, STATE_SUSPENDED);
-    return return_value(STATE, fp, process);
+    return return_value(PASS, fp, process);
   }
   leave_primitive(vm, fp, process);
   process_unload(vm);
@@ -618,14 +695,14 @@ static int primitive_process_suspend(ARGS) {
 
 static int primitive_process_yield(ARGS) {
   Oop process = vm->process;
-  if (best_ready_priority(vm) < priority_of(process)) return return_value(STATE, fp, fp[0]);
+  if (best_ready_priority(vm) < priority_of(process)) return return_value(PASS, fp, fp[0]);
   leave_primitive(vm, fp, fp[0]);
   process_unload(vm);
   process_make_ready(vm, process, false);
   return switch_away(PASS);
 }
 
-static int primitive_process_active(ARGS) { return return_value(STATE, fp, vm->process); }
+static int primitive_process_active(ARGS) { return return_value(PASS, fp, vm->process); }
 
 static int primitive_process_set_priority(ARGS) {
   Oop process = fp[0];
@@ -646,7 +723,7 @@ static int primitive_process_remove_from_waiting(ARGS) {
   if (state != STATE_READY && state != STATE_WAITING && state != STATE_DELAYED) return fail(PASS, FAIL_BAD_STATE);
   process_detach(vm, process);
   set_state(process, STATE_SUSPENDED);
-  return return_value(STATE, fp, process);
+  return return_value(PASS, fp, process);
 }
 
 static int primitive_process_top_context(ARGS) {
@@ -654,26 +731,11 @@ static int primitive_process_top_context(ARGS) {
   if (!is_process(process)) return fail(PASS, FAIL_BAD_RECEIVER);
   if (process == vm->process) {
     Oop context = context_of_frame(vm, process, fp, OOP_NONE);
-    return context == OOP_NONE ? retry_with_memory(PASS) : return_value(STATE, fp, context);
+    return context == OOP_NONE ? retry_with_memory(PASS) : return_value(PASS, fp, context);
   }
-  if (P(process)->stack == OOP_NIL) return return_value(STATE, fp, OOP_NIL);
+  if (P(process)->stack == OOP_NIL) return return_value(PASS, fp, OOP_NIL);
   Oop context = context_of_frame(vm, process, object_slots(P(process)->stack) + oop_to_integer(P(process)->frame), OOP_NONE);
-  return context == OOP_NONE ? retry_with_memory(PASS) : return_value(STATE, fp, context);
-}
-
-// A copy of a stack with room for so many more words, or the same stack.
-static bool reserve_on(VM *vm, Oop process, size_t words) {
-  Oop stack = P(process)->stack;
-  size_t used = (size_t)oop_to_integer(object_slots(stack)[0]), size = object_size(stack);
-  if (used + words + STACK_RESERVE <= size) return true;
-  while (size < used + words + STACK_RESERVE) size *= 2;
-  Oop larger = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
-  if (larger == OOP_NONE) return false;
-  memcpy(object_slots(larger), object_slots(stack), used * sizeof(Oop));
-  heap_store(vm->heap, process, SLOT_OF(Process, stack), larger);
-  object_slots(stack)[0] = oop_from_integer(1);
-  heap_remember(vm->heap, larger);
-  return true;
+  return context == OOP_NONE ? retry_with_memory(PASS) : return_value(PASS, fp, context);
 }
 
 static int primitive_process_inject(ARGS) {
@@ -682,23 +744,13 @@ static int primitive_process_inject(ARGS) {
   if (class_index_of(block) != CLASS_BlockClosure) return fail(PASS, FAIL_BAD_ARGUMENT);
   Oop code = AS(BlockClosure, block)->code;
   if (code_arguments(code) != 0) return fail(PASS, FAIL_WRONG_ARGUMENT_COUNT);
-  if (!reserve_on(vm, process, FRAME_HEADER + code_registers(code))) return retry_with_memory(PASS);
-  Oop stack = P(process)->stack;
-  Oop *base = object_slots(stack);
-  Oop *top = base + oop_to_integer(P(process)->frame);
-  Oop *frame = top + code_registers(top[-1]) + FRAME_HEADER;
-  frame[-3] = oop_from_integer(frame - top) | FRAME_DISCARDS;
-  frame[-2] = P(process)->pc;
-  frame[-1] = code;
-  frame[0] = block;
-  base[0] = oop_from_integer(frame + 1 - base);
-  if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
-  P(process)->frame = oop_from_integer(frame - base);
-  P(process)->pc = ip_to_oop(code_instructions(code));
-  return return_value(STATE, fp, process);
+  if (!push_frame(vm, process, code, block)) return retry_with_memory(PASS);
+  return return_value(PASS, fp, process);
 }
 
-static int64_t excess_of(Oop semaphore) { return is_integer(AS(Semaphore, semaphore)->excessSignals) ? oop_to_integer(AS(Semaphore, semaphore)->excessSignals) : 0; }
+static int64_t excess_of(Oop semaphore) {
+  return is_integer(AS(Semaphore, semaphore)->excessSignals) ? oop_to_integer(AS(Semaphore, semaphore)->excessSignals) : 0;
+}
 
 // The running process waits in the semaphore's list; its primitive has been left.
 static int wait_on(ARGS, Oop semaphore) {
@@ -716,7 +768,7 @@ static int primitive_semaphore_wait(ARGS) {
   int64_t excess = excess_of(semaphore);
   if (excess > 0) {
     AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess - 1);
-    return return_value(STATE, fp, semaphore);
+    return return_value(PASS, fp, semaphore);
   }
   leave_primitive(vm, fp, semaphore);
   return wait_on(PASS, semaphore);
@@ -729,9 +781,9 @@ static int primitive_semaphore_wait_until(ARGS) {
   int64_t excess = excess_of(semaphore), when = oop_to_integer(fp[1]);
   if (excess > 0) {
     AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess - 1);
-    return return_value(STATE, fp, OOP_TRUE);
+    return return_value(PASS, fp, OOP_TRUE);
   }
-  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(STATE, fp, OOP_FALSE);
+  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(PASS, fp, OOP_FALSE);
   if (!timer_reserve(vm)) return retry_with_memory(PASS);
   leave_primitive(vm, fp, OOP_TRUE);
   timer_add(vm, vm->process, (uint64_t)when);
@@ -739,13 +791,21 @@ static int primitive_semaphore_wait_until(ARGS) {
   return wait_on(PASS, semaphore);
 }
 
+// The process that has waited longest. A semaphore is a list that Smalltalk code can put other things into.
+static Oop take_waiting(VM *vm, Oop semaphore) {
+  Oop first = list_take_first(vm, semaphore);
+  while (first != OOP_NONE && (!is_process(first) || state_of(first) != STATE_WAITING || P(first)->waitingOn != semaphore))
+    first = list_take_first(vm, semaphore);
+  return first;
+}
+
 static int primitive_semaphore_signal(ARGS) {
   Oop semaphore = fp[0];
   if (!is_semaphore(semaphore)) return fail(PASS, FAIL_BAD_RECEIVER);
-  Oop process = list_take_first(vm, semaphore);
+  Oop process = take_waiting(vm, semaphore);
   if (process == OOP_NONE) {
     AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess_of(semaphore) + 1);
-    return return_value(STATE, fp, semaphore);
+    return return_value(PASS, fp, semaphore);
   }
   timer_remove(vm, process);
   process_make_ready(vm, process, false);
@@ -755,7 +815,7 @@ static int primitive_semaphore_signal(ARGS) {
 static int primitive_delay_until(ARGS) {
   if (!is_integer(fp[1])) return fail(PASS, FAIL_BAD_ARGUMENT);
   int64_t when = oop_to_integer(fp[1]);
-  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(STATE, fp, fp[0]);
+  if (when <= (int64_t)platform_monotonic_nanoseconds()) return return_value(PASS, fp, fp[0]);
   if (!timer_reserve(vm)) return retry_with_memory(PASS);
   Oop process = vm->process;
   leave_primitive(vm, fp, fp[0]);

@@ -18,18 +18,25 @@ Oop code_method(Oop code) {
 
 // --- what kind of method is it
 
-static uint64_t extra_of(RunKind kind, uint32_t operand) { return oop_from_integer((int64_t)((uint64_t)operand << 8 | kind)); }
+static uint64_t extra_of(RunKind kind, uint64_t operand) { return oop_from_integer((int64_t)(operand << 8 | kind)); }
 static RunKind extra_kind(uint64_t extra) { return (RunKind)((extra >> 3) & 255); }
-static uint32_t extra_operand(uint64_t extra) { return (uint32_t)(extra >> 11); }
+static uint64_t extra_operand(uint64_t extra) { return extra >> 11; }
 
-static uint64_t extra_of_two(uint32_t first, uint32_t second) {
+static const PrimitiveEntry *primitive_of(uint64_t extra) { return (const PrimitiveEntry *)(uintptr_t)extra_operand(extra); }
+
+static uint64_t extra_for_frame(Oop method) {
+  if (code_registers(method) > SMALL_FRAME) return extra_of(RUN_LARGE_METHOD, 0);
+  return extra_of(RUN_METHOD, (uint64_t)(uintptr_t)code_instructions(method));
+}
+
+static uint64_t extra_of_two(Oop method, uint32_t first, uint32_t second) {
   uint32_t op = first & 255, a = (first >> 8) & 255, b = (first >> 16) & 255;
   if ((second & 255) == OP_RETURN && ((second >> 8) & 255) == a) {
     if (op == OP_GET_FIELD && b == 0) return extra_of(RUN_GETTER, first >> 24);
     if (op == OP_LOAD_LITERAL) return extra_of(RUN_LITERAL, first >> 16);
   }
   if (op == OP_SET_FIELD && a == 1 && b == 0 && (second & 255) == OP_RETURN_SELF) return extra_of(RUN_SETTER, first >> 24);
-  return extra_of(RUN_METHOD, 0);
+  return extra_for_frame(method);
 }
 
 // How a method can be run most simply. Getters and setters are only taken for methods of an ordinary receiver, since the class decides.
@@ -39,12 +46,12 @@ static uint64_t extra_for(VM *vm, Oop method) {
   if ((code[0] & 255) == OP_PRIMITIVE) {
     const PrimitiveEntry *entry = vm->primitives[code[0] >> 16];
     bool fits = entry->arguments < 0 || (size_t)entry->arguments == code_arguments(method);
-    if (entry->control == NULL && !entry->collects && fits) return extra_of(RUN_PRIMITIVE, code[0] >> 16);
-    if (entry->control != NULL && strcmp(entry->name, "blockValue") == 0) return extra_of(RUN_BLOCK, 0);
-    return extra_of(RUN_METHOD, 0);
+    if (entry->control == NULL && !entry->collects && fits) return extra_of(RUN_PRIMITIVE, (uint64_t)(uintptr_t)entry);
+    if (entry->control != NULL && strcmp(entry->name, "blockValue") == 0) return extra_of(RUN_BLOCK, code_arguments(method));
+    return extra_for_frame(method);
   }
   if ((code[0] & 255) == OP_RETURN_SELF) return extra_of(RUN_SELF, 0);
-  return count >= 2 ? extra_of_two(code[0], code[1]) : extra_of(RUN_METHOD, 0);
+  return count >= 2 ? extra_of_two(method, code[0], code[1]) : extra_for_frame(method);
 }
 
 // --- lookup
@@ -62,6 +69,16 @@ static GlobalCacheEntry *look_up(VM *vm, uint32_t class_index, Oop selector) {
   if (method == OOP_NONE || method == OOP_NIL) return NULL;
   *e = (GlobalCacheEntry){class_index, selector, method, extra_for(vm, method)};
   return e;
+}
+
+bool answers_self(VM *vm, uint32_t class_index, Oop selector) {
+  const GlobalCacheEntry *e = look_up(vm, class_index, selector);
+  return e != NULL && extra_kind(e->extra) == RUN_SELF;
+}
+
+bool runs_primitive(VM *vm, uint32_t class_index, Oop selector, PlainPrimitive primitive) {
+  const GlobalCacheEntry *e = look_up(vm, class_index, selector);
+  return e != NULL && extra_kind(e->extra) == RUN_PRIMITIVE && primitive_of(e->extra)->plain == primitive;
 }
 
 // --- linking
@@ -100,7 +117,8 @@ void caches_flush_selector(VM *vm, Oop selector) {
 }
 
 static void quicken(uint32_t *instruction, RunKind kind) {
-  static const uint8_t quick[] = {[RUN_METHOD] = OP_SEND_METHOD, [RUN_GETTER] = OP_SEND_GETTER, [RUN_PRIMITIVE] = OP_SEND_PRIMITIVE, [RUN_BLOCK] = OP_SEND_BLOCK};
+  static const uint8_t quick[] = {
+      [RUN_METHOD] = OP_SEND_METHOD, [RUN_GETTER] = OP_SEND_GETTER, [RUN_PRIMITIVE] = OP_SEND_PRIMITIVE, [RUN_BLOCK] = OP_SEND_BLOCK};
   uint8_t op = kind < sizeof quick ? quick[kind] : 0;
   if (op != 0) *instruction = (*instruction & ~255u) | op;
 }
@@ -143,57 +161,74 @@ static void link_site(VM *vm, Oop code, uint32_t *instruction, Oop *cache, const
 
 // --- activation
 
-// Sets up the callee's frame and goes on at its first instruction.
-INLINE int activate_inline(STATE_ARGS, Oop *frame, Oop code) {
+// Sets up the callee's frame and goes on at its first instruction. registers: how many the code has, or SMALL_FRAME if no more than that.
+INLINE int enter_frame(ARGS, Oop *frame, Oop code, const uint32_t *first, size_t registers) {
   frame[-3] = oop_from_integer(frame - fp);
   frame[-2] = ip_to_oop(ip);
   frame[-1] = code;
-  ip = code_instructions(code);
+  ip = first;
   fp = frame;
-  if (unlikely(frame + code_registers(code) > atomic_load_explicit(&vm->stack_limit, memory_order_relaxed))) return enter_slowly(STATE);
+  if (unlikely(frame_is_beyond(vm, frame, registers))) return enter_slowly(PASS);
   k = code_literals(code);
   NEXT;
 }
 
-int activate(STATE_ARGS, Oop *frame, Oop code) { return activate_inline(STATE, frame, code); }
+INLINE int activate_inline(ARGS, Oop *frame, Oop code) { return enter_frame(PASS, frame, code, code_instructions(code), code_registers(code)); }
 
-INLINE int answer_here(STATE_ARGS, Oop value) {
-  fp[(ip[-1] >> 8) & 255] = value;
+INLINE int activate_small(ARGS, Oop *frame, Oop method, uint64_t extra) {
+  return enter_frame(PASS, frame, method, (const uint32_t *)(uintptr_t)extra_operand(extra), SMALL_FRAME);
+}
+
+int activate(ARGS, Oop *frame, Oop code) { return activate_inline(PASS, frame, code); }
+
+INLINE int answer_here(ARGS, Oop value) {
+  fp[A] = value;
   NEXT;
 }
 
-INLINE int activate_block(STATE_ARGS, Oop *frame, Oop method) {
+// target: `value` or the like, and RUN_BLOCK with the number of its arguments.
+INLINE int activate_block(ARGS, Oop *frame, const Oop *target) {
   Oop code = AS(BlockClosure, frame[0])->code;
-  if (unlikely(code_arguments(code) != code_arguments(method))) return activate(STATE, frame, method);
-  return activate_inline(STATE, frame, code);
+  if (unlikely(code_arguments(code) != extra_operand(target[1]))) return activate(PASS, frame, target[0]);
+  return activate_inline(PASS, frame, code);
 }
 
-INLINE int run_setter(STATE_ARGS, Oop *frame, Oop method, uint32_t slot) {
-  if (unlikely(object_is_immutable(frame[0]))) return activate(STATE, frame, method);
+INLINE int run_setter(ARGS, Oop *frame, Oop method, uint64_t slot) {
+  if (unlikely(object_is_immutable(frame[0]))) return activate(PASS, frame, method);
   heap_store(vm->heap, frame[0], slot, frame[1]);
-  return answer_here(STATE, frame[0]);
+  return answer_here(PASS, frame[0]);
 }
 
-INLINE int run_primitive(STATE_ARGS, Oop *frame, Oop method, uint32_t index) {
-  Oop result = vm->primitives[index]->plain(vm, frame);
-  if (unlikely(result == OOP_NONE)) return activate(STATE, frame, method);
-  return answer_here(STATE, result);
+// The primitive that the method begins with has failed: the method goes on behind it, or once more with it after a collection.
+SLOW int primitive_missed(ARGS, Oop *frame, Oop method) {
+  const uint32_t *first = code_instructions(method);
+  uint32_t reason = OPERAND_A(*first);
+  if (vm->failure == FAIL_NEEDS_COLLECTION || code_registers(method) > SMALL_FRAME) return activate(PASS, frame, method);
+  if (reason != 0) frame[reason] = vm->reasons[vm->failure];
+  return enter_frame(PASS, frame, method, first + 1, SMALL_FRAME);
+}
+
+INLINE int run_primitive(ARGS, Oop *frame, Oop method, uint64_t extra) {
+  Oop result = primitive_of(extra)->plain(vm, frame);
+  if (unlikely(result == OOP_NONE)) return primitive_missed(PASS, frame, method);
+  return answer_here(PASS, result);
 }
 
 // target: a method and how to run it, two words of a cache.
-static int run_target(STATE_ARGS, Oop *frame, const Oop *target) {
+static int run_target(ARGS, Oop *frame, const Oop *target) {
   Oop method = target[0];
   uint64_t extra = target[1];
   switch (extra_kind(extra)) {
-    case RUN_GETTER: return answer_here(STATE, object_slots(frame[0])[extra_operand(extra)]);
-    case RUN_SETTER: return run_setter(STATE, frame, method, extra_operand(extra));
-    case RUN_SELF: return answer_here(STATE, frame[0]);
-    case RUN_LITERAL: return answer_here(STATE, code_literals(method)[extra_operand(extra)]);
-    case RUN_PRIMITIVE: return run_primitive(STATE, frame, method, extra_operand(extra));
-    case RUN_BLOCK: return activate_block(STATE, frame, method);
-    case RUN_METHOD: break;
+    case RUN_GETTER: return answer_here(PASS, object_slots(frame[0])[extra_operand(extra)]);
+    case RUN_SETTER: return run_setter(PASS, frame, method, extra_operand(extra));
+    case RUN_SELF: return answer_here(PASS, frame[0]);
+    case RUN_LITERAL: return answer_here(PASS, code_literals(method)[extra_operand(extra)]);
+    case RUN_PRIMITIVE: return run_primitive(PASS, frame, method, extra);
+    case RUN_BLOCK: return activate_block(PASS, frame, target);
+    case RUN_METHOD: return activate_small(PASS, frame, method, extra);
+    case RUN_LARGE_METHOD: break;
   }
-  return activate_inline(STATE, frame, method);
+  return activate_inline(PASS, frame, method);
 }
 
 // --- not understood
@@ -210,27 +245,28 @@ static Oop message_new(VM *vm, Oop selector, const Oop *arguments, size_t count)
   return message;
 }
 
-SLOW int not_understood(STATE_ARGS, Oop *frame, Oop selector) {
+SLOW int not_understood(ARGS, Oop *frame, Oop selector) {
   Oop dnu = vm->selectors[SELECTOR_DOES_NOT_UNDERSTAND];
   if (selector == dnu) vm_fatal(vm, "doesNotUnderstand: is not understood");
   size_t count = selector_arguments(selector);
   Oop message;
   while ((message = message_new(vm, selector, frame + 1, count)) == OOP_NONE) {
     ptrdiff_t distance = frame - fp;
-    if (!collect_at(vm, ip, fp, k, frame + count + 1, 8 * (count + 2 + NAMED_SLOTS(Message)))) vm_fatal(vm, "out of memory while reporting a message that is not understood");
+    if (!collect_at(vm, ip, fp, k, frame + count + 1, 8 * (count + 2 + NAMED_SLOTS(Message))))
+      vm_fatal(vm, "out of memory while reporting a message that is not understood");
     fp = vm->fp;
     frame = fp + distance;
   }
   frame[1] = message;
-  return send_selector(STATE, frame, dnu);
+  return send_selector(PASS, frame, dnu);
 }
 
 // --- sends
 
-int send_selector(STATE_ARGS, Oop *frame, Oop selector) {
+int send_selector(ARGS, Oop *frame, Oop selector) {
   GlobalCacheEntry *e = look_up(vm, class_index_of(frame[0]), selector);
-  if (unlikely(e == NULL)) return not_understood(STATE, frame, selector);
-  return run_target(STATE, frame, &e->method);
+  if (unlikely(e == NULL)) return not_understood(PASS, frame, selector);
+  return run_target(PASS, frame, &e->method);
 }
 
 static uint32_t *own_instruction(const uint32_t *ip) {
@@ -238,29 +274,29 @@ static uint32_t *own_instruction(const uint32_t *ip) {
   return (*word & 255) == OP_EXT ? word - 1 : word;
 }
 
-SLOW int send_missed(STATE_ARGS, Oop *frame, Oop *cache) {
+SLOW int send_missed(ARGS, Oop *frame, Oop *cache) {
   GlobalCacheEntry *e = look_up(vm, class_index_of(frame[0]), cache[CACHE_SELECTOR]);
-  if (unlikely(e == NULL)) return not_understood(STATE, frame, cache[CACHE_SELECTOR]);
+  if (unlikely(e == NULL)) return not_understood(PASS, frame, cache[CACHE_SELECTOR]);
   link_site(vm, fp[-1], own_instruction(ip), cache, e);
-  return run_target(STATE, frame, &e->method);
+  return run_target(PASS, frame, &e->method);
 }
 
-int send_by_cache(STATE_ARGS, Oop *frame, Oop *cache) {
+int send_by_cache(ARGS, Oop *frame, Oop *cache) {
   Oop class_word = oop_from_integer(class_index_of(frame[0]));
-  if (likely(cache[CACHE_CLASS] == class_word)) return run_target(STATE, frame, cache + CACHE_TARGET);
+  if (likely(cache[CACHE_CLASS] == class_word)) return run_target(PASS, frame, cache + CACHE_TARGET);
   if (cache[CACHE_CLASS] == CACHE_POLYMORPHIC) {
     const Oop *slots = object_slots(cache[CACHE_TARGET]);
     for (size_t i = 0; i < POLYMORPHIC_WORDS; i += 3)
-      if (slots[i] == class_word) return run_target(STATE, frame, slots + i + 1);
+      if (slots[i] == class_word) return run_target(PASS, frame, slots + i + 1);
   }
-  return send_missed(STATE, frame, cache);
+  return send_missed(PASS, frame, cache);
 }
 
-int instruction_send(ARGS) { return send_by_cache(STATE, fp + B + FRAME_HEADER, k + CACHE_WORDS * C); }
+int instruction_send(ARGS) { return send_by_cache(PASS, fp + B + FRAME_HEADER, k + CACHE_WORDS * C); }
 
 int instruction_send_wide(ARGS) {
   uint32_t site = *ip++ >> 16;
-  return send_by_cache(STATE, fp + B + FRAME_HEADER, k + (size_t)CACHE_WORDS * site);
+  return send_by_cache(PASS, fp + B + FRAME_HEADER, k + (size_t)CACHE_WORDS * site);
 }
 
 #define CACHE_HIT(cache, receiver) ((cache)[CACHE_CLASS] >> 3 == class_index_of(receiver))
@@ -269,15 +305,15 @@ int instruction_send_method(ARGS) {
   Oop *frame = fp + B + FRAME_HEADER;
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
-  return activate_inline(STATE, frame, cache[CACHE_TARGET]);
+  return activate_small(PASS, frame, cache[CACHE_TARGET], cache[CACHE_EXTRA]);
 }
 
 int instruction_send_primitive(ARGS) {
   Oop *frame = fp + B + FRAME_HEADER;
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
-  Oop result = vm->primitives[extra_operand(cache[CACHE_EXTRA])]->plain(vm, frame);
-  if (unlikely(result == OOP_NONE)) return activate(STATE, frame, cache[CACHE_TARGET]);
+  Oop result = primitive_of(cache[CACHE_EXTRA])->plain(vm, frame);
+  if (unlikely(result == OOP_NONE)) return primitive_missed(PASS, frame, cache[CACHE_TARGET]);
   fp[A] = result;
   NEXT;
 }
@@ -294,39 +330,39 @@ int instruction_send_block(ARGS) {
   Oop *frame = fp + B + FRAME_HEADER;
   const Oop *cache = k + CACHE_WORDS * C;
   if (unlikely(!CACHE_HIT(cache, frame[0]))) return instruction_send(PASS);
-  return activate_block(STATE, frame, cache[CACHE_TARGET]);
+  return activate_block(PASS, frame, cache + CACHE_TARGET);
 }
 
 // --- super: the target depends on nothing but the site
 
-SLOW int super_missed(STATE_ARGS, Oop *frame, Oop *cache) {
+SLOW int super_missed(ARGS, Oop *frame, Oop *cache) {
   Oop class = AS(CompiledMethod, code_method(fp[-1]))->methodClass;
   Oop superclass = AS(Class, class)->superclass;
   Oop selector = cache[CACHE_SELECTOR];
   Oop method = superclass == OOP_NIL ? OOP_NONE : class_lookup(vm, superclass, selector);
-  if (method == OOP_NONE || method == OOP_NIL) return not_understood(STATE, frame, selector);
+  if (method == OOP_NONE || method == OOP_NIL) return not_understood(PASS, frame, selector);
   cache[CACHE_CLASS] = oop_from_integer(0);
   cache[CACHE_TARGET] = method;
   cache[CACHE_EXTRA] = extra_for(vm, method);
   note_linked(vm, fp[-1], own_instruction(ip), cache);
-  return run_target(STATE, frame, cache + CACHE_TARGET);
+  return run_target(PASS, frame, cache + CACHE_TARGET);
 }
 
-static int super_by_cache(STATE_ARGS, Oop *frame, Oop *cache) {
-  if (unlikely(cache[CACHE_CLASS] == CACHE_EMPTY)) return super_missed(STATE, frame, cache);
-  return run_target(STATE, frame, cache + CACHE_TARGET);
+static int super_by_cache(ARGS, Oop *frame, Oop *cache) {
+  if (unlikely(cache[CACHE_CLASS] == CACHE_EMPTY)) return super_missed(PASS, frame, cache);
+  return run_target(PASS, frame, cache + CACHE_TARGET);
 }
 
-int instruction_super(ARGS) { return super_by_cache(STATE, fp + B + FRAME_HEADER, k + CACHE_WORDS * C); }
+int instruction_super(ARGS) { return super_by_cache(PASS, fp + B + FRAME_HEADER, k + CACHE_WORDS * C); }
 
 int instruction_super_wide(ARGS) {
   uint32_t site = *ip++ >> 16;
-  return super_by_cache(STATE, fp + B + FRAME_HEADER, k + (size_t)CACHE_WORDS * site);
+  return super_by_cache(PASS, fp + B + FRAME_HEADER, k + (size_t)CACHE_WORDS * site);
 }
 
 // --- between two instructions
 
-int interject(STATE_ARGS, Oop *frame, Oop selector) {
+int interject(ARGS, Oop *frame, Oop selector) {
   Oop method = class_lookup(vm, class_of(vm, frame[0]), selector);
   if (method == OOP_NONE || method == OOP_NIL) NEXT;
   frame[-3] = oop_from_integer(frame - fp) | FRAME_DISCARDS;
@@ -335,13 +371,13 @@ int interject(STATE_ARGS, Oop *frame, Oop selector) {
   ip = code_instructions(method);
   fp = frame;
   k = code_literals(method);
-  if (frame + code_registers(method) > vm->stack_end - STACK_RESERVE) return enter_slowly(STATE);
+  if (frame + frame_words(code_registers(method)) > vm->stack_end - STACK_RESERVE) return enter_slowly(PASS);
   NEXT;
 }
 
 // --- returns
 
-int return_value(STATE_ARGS, Oop *top, Oop value) {
+int return_value(ARGS, Oop *top, Oop value) {
   Oop saved = top[-3];
   if (saved & FRAME_HAS_CONTEXT || top < fp) contexts_kill(vm, top);
   if (saved & FRAME_IS_BASE) {
@@ -355,20 +391,20 @@ int return_value(STATE_ARGS, Oop *top, Oop value) {
   ip = oop_to_ip(top[-2]);
   fp = frame_caller(top);
   k = code_literals(fp[-1]);
-  if (!(saved & FRAME_DISCARDS)) fp[(ip[-1] >> 8) & 255] = value;
+  if (!(saved & FRAME_DISCARDS)) fp[A] = value;
   stack_reset_limit(vm, fp);
   NEXT;
 }
 
 // --- safepoints
 
-int safepoint(STATE_ARGS) {
+int safepoint(ARGS) {
   uint32_t bits = atomic_exchange(&vm->attention, 0);
   stack_reset_limit(vm, fp);
   if (bits & ATTENTION_INTERRUPT) {
     uint32_t others = bits & ~(uint32_t)ATTENTION_INTERRUPT;
     if (others != 0) atomic_fetch_or(&vm->attention, others);
-    return interject_known(STATE, SELECTOR_INTERRUPTED, vm->process, OOP_NIL);
+    return interject_known(PASS, SELECTOR_INTERRUPTED, vm->process, OOP_NIL);
   }
   if (bits != 0) {
     vm_save_state(vm, ip, fp, k);
@@ -380,18 +416,32 @@ int safepoint(STATE_ARGS) {
   NEXT;
 }
 
+// Goes on with another process: this one is out of stack while it handles just that.
+static int abandon(ARGS) {
+  (void)ip, (void)fp, (void)k;
+  if (process_abandon(vm, "stack overflow while handling one") == RUN_EXIT) return RUN_EXIT;
+  ip = vm->ip;
+  fp = vm->fp;
+  k = vm->k;
+  NEXT;
+}
+
 // The frame that is being entered does not fit, or somebody wants attention.
-int enter_slowly(STATE_ARGS) {
-  size_t needed = code_registers(fp[-1]);
+int enter_slowly(ARGS) {
+  size_t needed = frame_words(code_registers(fp[-1]));
+  bool overflow = false;
   k = code_literals(fp[-1]);
   if (fp + needed > vm->stack_end - STACK_RESERVE) {
     vm_save_state(vm, ip, fp, k);
-    if (!stack_grow(vm, needed)) vm_fatal(vm, "no memory for the stack, or a stack overflow while handling one");
+    if (!stack_grow(vm, needed)) {
+      overflow = stack_grow_for_handler(vm, needed);
+      if (!overflow) return abandon(PASS);
+    }
     fp = vm->fp;
   }
-  if (stack_overflows(vm, fp + needed)) {
+  if (overflow || stack_overflows(vm, fp + needed)) {
     stack_reset_limit(vm, fp);
-    return interject_known(STATE, SELECTOR_STACK_OVERFLOW, vm->process, OOP_NIL);
+    return interject_known(PASS, SELECTOR_STACK_OVERFLOW, vm->process, OOP_NIL);
   }
-  return safepoint(STATE);
+  return safepoint(PASS);
 }

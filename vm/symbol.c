@@ -35,7 +35,7 @@ static size_t utf8_put(char *out, uint32_t c) {
   }
   size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
   for (size_t i = n - 1; i > 0; i--, c >>= 6) out[i] = (char)(0x80 | (c & 0x3F));
-  out[0] = (char)((0xF0 << (4 - n)) | c);
+  out[0] = (char)((0xF0u << (4 - n)) | c);
   return n;
 }
 
@@ -77,11 +77,6 @@ static Oop make_string(VM *vm, const char *utf8, size_t length, Allocate *alloca
 Oop string_from_utf8(VM *vm, const char *utf8, size_t length) { return make_string(vm, utf8, length, allocate_anywhere, CLASS_String, CLASS_WideString); }
 Oop string_from_utf8_old(VM *vm, const char *utf8, size_t length) { return make_string(vm, utf8, length, heap_allocate_old, CLASS_String, CLASS_WideString); }
 
-bool is_string(Oop o) {
-  uint32_t c = class_index_of(o);
-  return c == CLASS_String || c == CLASS_Symbol || c == CLASS_WideString || c == CLASS_WideSymbol;
-}
-
 static bool is_wide(Oop string) { return format_base(object_format(string)) == FORMAT_WORDS32; }
 
 uint32_t string_code_point(Oop string, size_t i) { return is_wide(string) ? ((uint32_t *)(void *)object_slots(string))[i] : object_bytes(string)[i]; }
@@ -119,7 +114,12 @@ void symbol_table_free(SymbolTable *table) {
 // The hash every string of the same characters has (FNV-1a over code points).
 uint64_t string_hash(Oop string) {
   uint64_t h = 0xCBF29CE484222325u;
-  for (size_t i = 0, n = object_element_count(string); i < n; i++) h = (h ^ string_code_point(string, i)) * 0x100000001B3u;
+  size_t n = object_element_count(string);
+  const uint8_t *bytes = object_bytes(string);
+  if (is_wide(string))
+    for (size_t i = 0; i < n; i++) h = (h ^ string_code_point(string, i)) * 0x100000001B3u;
+  else
+    for (size_t i = 0; i < n; i++) h = (h ^ bytes[i]) * 0x100000001B3u;
   return h;
 }
 

@@ -50,24 +50,27 @@ static bool operand_fits(const Code *c, size_t at, char letter) {
   uint32_t ins = instruction_original(c->words[at]), op = ins & 255;
   uint32_t ext = has_ext(op) ? c->words[at + 1] : 0;
   switch (letter) {
-    case 'd': case 'a': case 'x': return A < c->registers;
-    case 'b': return B < c->registers;
-    case 'c': return C < c->registers;
-    case 'w': return B + 3 < c->registers;
-    case 's': return site_fits(c, C, B);
-    case 'g': return B + C <= c->registers;
-    case 'k': return op == OP_PRIMITIVE || literal_fits(c, op, BX);
-    case 'j': return jump_fits(c, at + 1, SIGNED_BX);
-    case 'J': return jump_fits(c, at + 1, SIGNED_J);
-    case 'n': return op != OP_LOAD_NIL || A + B < c->registers;
+    case 'd':
+    case 'a':
+    case 'x': return OPERAND_A(ins) < c->registers;
+    case 'b': return OPERAND_B(ins) < c->registers;
+    case 'c': return OPERAND_C(ins) < c->registers;
+    case 'w': return OPERAND_B(ins) + 3 < c->registers;
+    case 's': return site_fits(c, OPERAND_C(ins), OPERAND_B(ins));
+    case 'g': return OPERAND_B(ins) + OPERAND_C(ins) <= c->registers;
+    case 'k': return op == OP_PRIMITIVE || literal_fits(c, op, OPERAND_BX(ins));
+    case 'j': return jump_fits(c, at + 1, OPERAND_SIGNED_BX(ins));
+    case 'J': return jump_fits(c, at + 1, OPERAND_SIGNED_J(ins));
+    case 'n': return op != OP_LOAD_NIL || OPERAND_A(ins) + OPERAND_B(ins) < c->registers;
+    case 'F':
     case 'T': {
       uint32_t next = at + 1 < c->count ? c->words[at + 1] : 0;
-      return ((next & 255) == OP_JUMP_FALSE || (next & 255) == OP_JUMP_TRUE) && (next >> 8 & 255) == A;
+      return (next & 255) == (letter == 'F' ? OP_JUMP_FALSE : OP_JUMP_TRUE) && OPERAND_A(next) == OPERAND_A(ins);
     }
     case 'E':
-      if ((ext & 255) != OP_EXT || (ext >> 8 & 255) != A) return false;
+      if ((ext & 255) != OP_EXT || (ext >> 8 & 255) != OPERAND_A(ins)) return false;
       if (op == OP_CLOSURE) return literal_fits(c, op, ext >> 16);
-      if (op == OP_SEND_WIDE || op == OP_SUPER_WIDE) return site_fits(c, ext >> 16, B);
+      if (op == OP_SEND_WIDE || op == OP_SUPER_WIDE) return site_fits(c, ext >> 16, OPERAND_B(ins));
       return op == OP_STORE_ELEMENT_WIDE || ext >> 16 < c->sites;
     default: return true;
   }
@@ -79,7 +82,8 @@ static const char *check_instruction(const Code *c, size_t at) {
   for (const char *p = operand_letters[op]; *p != 0; p++)
     if (!operand_fits(c, at, *p)) return "an instruction's operand is out of range";
   // the loop instruction may skip its jump and the three words after it
-  if (op == OP_FOR_LOOP && (at + 5 >= c->count || (c->words[at + 1] & 255) != OP_JUMP || !c->starts[at + 5])) return "a loop instruction is damaged";
+  if ((op == OP_FOR_LOOP || op == OP_FOR_NEXT) && (at + 5 >= c->count || (c->words[at + 1] & 255) != OP_JUMP || !c->starts[at + 5]))
+    return "a loop instruction is damaged";
   return NULL;
 }
 

@@ -4,18 +4,24 @@
 #include <locale.h>
 #include <stdlib.h>
 
+#if defined(BATON_STRESS)
+enum { MAX_STACK_WORDS = 64 << 10 };  // each of the many collections scans the stack
+#else
 enum { MAX_STACK_WORDS = 8 << 20 };
+#endif
 
 static void visit_symbol(void *context, Oop *symbol) {
   void **pair = context;
   ((RootVisitor)pair[0])(pair[1], symbol);
 }
 
-static void enumerate_roots(void *owner, RootVisitor visit, void *context) {
+// Symbols, and so the selectors and reasons, are always old.
+static void enumerate_roots(void *owner, bool young_only, RootVisitor visit, void *context) {
   VM *vm = owner;
   Oop *single[] = {&vm->process, &vm->main_process, &vm->smalltalk, &vm->processor, &vm->timers, &vm->character_symbols};
   for (size_t i = 0; i < sizeof single / sizeof *single; i++) visit(context, single[i]);
   for (uint32_t i = 1; i < vm->class_count; i++) visit(context, &vm->class_table[i]);
+  if (young_only) return;
   for (size_t i = 0; i < SELECTOR_LIMIT; i++) visit(context, &vm->selectors[i]);
   for (size_t i = 0; i < FAIL_LIMIT; i++) visit(context, &vm->reasons[i]);
   void *pair[2] = {(void *)(uintptr_t)visit, context};
@@ -97,6 +103,7 @@ VM *vm_new(const VMOptions *options) {
   integer_primitives_register(vm);
   float_primitives_register(vm);
   object_primitives_register(vm);
+  hashing_primitives_register(vm);
   string_primitives_register(vm);
   system_primitives_register(vm);
   context_primitives_register(vm);
@@ -116,9 +123,11 @@ void vm_free(VM *vm) {
   if (vm->symbols != NULL) symbol_table_free(vm->symbols);
   if (vm->locale != NULL) freelocale((locale_t)vm->locale);
   free(vm->unread);
+  free(vm->texts_owned);
   free(vm->global_cache);
   free(vm->class_table);
   free(vm->primitives);
+  free(vm->primitives_by_name);
   free(vm->linked);
   free(vm);
 }
@@ -160,6 +169,12 @@ void vm_print_backtrace(VM *vm, Oop process, FILE *out) {
     if (fp[-3] & FRAME_IS_BASE) return;
   }
   fputs("  ...\n", out);
+}
+
+void vm_out_of_memory(VM *vm) {
+  fputs("baton: out of memory, and the reserve for handling that is used up\n", stderr);
+  if (vm->process != OOP_NIL) vm_print_backtrace(vm, vm->process, stderr);
+  exit(1);
 }
 
 void vm_fatal(VM *vm, const char *message) {

@@ -1,5 +1,17 @@
 from functools import reduce
-c, s = list(range(1, 200001)), 0
-for _ in range(20):
-    s += reduce(lambda a, x: a + x, filter(lambda x: x % 2 == 0, map(lambda x: x * 3, c)), 0)
-print(s)
+
+
+def main():
+    numbers, sum = [], 0
+    for i in range(1, 1001):
+        numbers.append(i)
+    for i in range(1, 4001):
+        even = [x for x in map(lambda x: x * 3 + i, numbers) if x % 2 == 0]
+        sum += reduce(lambda a, x: a + x, even, 0)
+        sum += next((x for x in numbers if x * 4 > i), 0)
+        for x in even:
+            sum -= 1
+    return sum
+
+
+print(main())

@@ -1,20 +1,61 @@
-local init = {{0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 39.47}, {4.84, -1.16, -0.10, 0.6, 2.81, -0.02, 0.037}, {8.34, 4.12, -0.4, -1.01, 1.82, 0.008, 0.011}, {12.89, -15.11, -0.22, 1.08, 0.86, -0.01, 0.0017}, {15.37, -25.9, 0.179, 0.97, 0.59, -0.034, 0.002}}
-local bodies = {}
-for i, s in ipairs(init) do bodies[i] = {x = s[1], y = s[2], z = s[3], vx = s[4], vy = s[5], vz = s[6], m = s[7]} end
-for _ = 1, 40000 do
-  for i = 1, 5 do
-    local a = bodies[i]
-    for j = i + 1, 5 do
-      local b = bodies[j]
-      local dx, dy, dz = a.x - b.x, a.y - b.y, a.z - b.z
-      local d = dx * dx + dy * dy + dz * dz
-      local mag = 0.001 / (d * d ^ 0.5)
-      a.vx = a.vx - dx * b.m * mag; a.vy = a.vy - dy * b.m * mag; a.vz = a.vz - dz * b.m * mag
-      b.vx = b.vx + dx * a.m * mag; b.vy = b.vy + dy * a.m * mag; b.vz = b.vz + dz * a.m * mag
-    end
-  end
-  for _, b in ipairs(bodies) do b.x = b.x + 0.001 * b.vx; b.y = b.y + 0.001 * b.vy; b.z = b.z + 0.001 * b.vz end
+local Body = {}
+Body.__index = Body
+
+local function body(x, y, z, vx, vy, vz, mass)
+  return setmetatable({x = x, y = y, z = z, vx = vx, vy = vy, vz = vz, mass = mass}, Body)
 end
-local e = 0.0
-for _, b in ipairs(bodies) do e = e + b.m * (b.vx * b.vx + b.vy * b.vy + b.vz * b.vz) * 0.5 end
-print(math.floor(e * 1000 + 0.5))
+
+function Body:pull(dx, dy, dz, factor)
+  self.vx = self.vx + dx * factor
+  self.vy = self.vy + dy * factor
+  self.vz = self.vz + dz * factor
+end
+
+function Body:attract(other, dt)
+  local dx, dy, dz = self.x - other.x, self.y - other.y, self.z - other.z
+  local square = dx * dx + dy * dy + dz * dz
+  local magnitude = dt / (square * math.sqrt(square))
+  self:pull(dx, dy, dz, 0.0 - other.mass * magnitude)
+  other:pull(dx, dy, dz, self.mass * magnitude)
+end
+
+function Body:move(dt)
+  self.x = self.x + dt * self.vx
+  self.y = self.y + dt * self.vy
+  self.z = self.z + dt * self.vz
+end
+
+function Body:kinetic() return 0.5 * self.mass * (self.vx * self.vx + self.vy * self.vy + self.vz * self.vz) end
+
+function Body:potential(other)
+  local dx, dy, dz = self.x - other.x, self.y - other.y, self.z - other.z
+  return self.mass * other.mass / math.sqrt(dx * dx + dy * dy + dz * dz)
+end
+
+local function advance(bodies, dt)
+  for i = 1, #bodies do
+    local a = bodies[i]
+    for j = i + 1, #bodies do a:attract(bodies[j], dt) end
+  end
+  for i = 1, #bodies do bodies[i]:move(dt) end
+end
+
+local function energy(bodies)
+  local e = 0.0
+  for i = 1, #bodies do
+    e = e + bodies[i]:kinetic()
+    for j = i + 1, #bodies do e = e - bodies[i]:potential(bodies[j]) end
+  end
+  return e
+end
+
+local function main(steps)
+  local bodies = {
+    body(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 39.47), body(4.84, -1.16, -0.10, 0.6, 2.81, -0.02, 0.037),
+    body(8.34, 4.12, -0.4, -1.01, 1.82, 0.008, 0.011), body(12.89, -15.11, -0.22, 1.08, 0.86, -0.01, 0.0017),
+    body(15.37, -25.9, 0.179, 0.97, 0.59, -0.034, 0.002)}
+  for _ = 1, steps do advance(bodies, 0.001) end
+  return math.floor(energy(bodies) * 1000000 + 0.5)
+end
+
+print(main(100000))

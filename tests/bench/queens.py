@@ -1,14 +1,29 @@
-n, found = 9, 0
-columns, ups, downs = [True] * (n + 1), [True] * (2 * n + 1), [True] * (2 * n + 1)
-def place(row):
-    global found
-    if row > n:
-        found += 1
-        return
-    for c in range(1, n + 1):
-        if columns[c] and ups[row + c - 1] and downs[row - c + n]:
-            columns[c] = ups[row + c - 1] = downs[row - c + n] = False
-            place(row + 1)
-            columns[c] = ups[row + c - 1] = downs[row - c + n] = True
-place(1)
-print(found)
+class Queens:
+    def __init__(self, n):
+        self.n, self.found = n, 0
+        self.columns = [True] * n
+        self.ups = [True] * (2 * n)
+        self.downs = [True] * (2 * n)
+
+    def is_free(self, row, column):
+        return self.columns[column] and self.ups[row + column] and self.downs[row - column + self.n - 1]
+
+    def set(self, row, column, value):
+        self.columns[column] = value
+        self.ups[row + column] = value
+        self.downs[row - column + self.n - 1] = value
+
+    def place_from(self, row):
+        if row == self.n:
+            self.found += 1
+            return
+        for column in range(self.n):
+            if self.is_free(row, column):
+                self.set(row, column, False)
+                self.place_from(row + 1)
+                self.set(row, column, True)
+
+
+queens = Queens(12)
+queens.place_from(0)
+print(queens.found)

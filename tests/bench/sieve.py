@@ -1,13 +1,11 @@
-n, count = 2000000, 0
-def main():
-    count = 0
-    flags = [True] * (n + 1)
+def sieve(n):
+    flags, count = [True] * (n + 1), 0
     for i in range(2, n + 1):
         if flags[i]:
             count += 1
-            k = i + i
-            while k <= n:
+            for k in range(i + i, n + 1, i):
                 flags[k] = False
-                k += i
-    print(count)
-main()
+    return count
+
+
+print(sieve(5000000))

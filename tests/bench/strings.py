@@ -1,9 +1,24 @@
 import io
+
+
+def text(n):
+    out = io.StringIO()
+    for i in range(1, n + 1):
+        out.write('line ')
+        out.write(str(i))
+        out.write('\n')
+    return out.getvalue()
+
+
 def main():
-    out, count = io.StringIO(), 0
-    for i in range(1, 300001):
-        out.write('line '); out.write(str(i)); out.write('\n')
-    for c in out.getvalue():
-        if c == '1': count += 1
-    print(count)
+    s, ones, hash = text(300000), 0, 0
+    for c in s:
+        if c == '1':
+            ones += 1
+        hash = (hash * 31 + ord(c)) & 0xFFFFFF
+    print(len(s))
+    print(ones)
+    print(hash)
+
+
 main()
