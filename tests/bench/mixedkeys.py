@@ -4,7 +4,7 @@ def main():
         table[i * 7] = i
     for i in range(200):
         table[i] = i
-    for _ in range(1000000):
+    for _ in range(10000000):
         seed = (seed * 1309 + 13849) & 65535
         sum += table[seed % 200]
     return sum
