@@ -193,6 +193,13 @@ static bool scale_part(Lexer *l, size_t fraction_digits, int *scale) {
   return true;
 }
 
+// Whether digits of a fraction begin there, behind a period. `16r1.A` has one; in `16r1.Array` the period ends a statement.
+static bool is_fraction(Lexer *l, size_t at, int radix) {
+  size_t end = at;
+  while (digit_value(byte_at(l, end)) < radix) end++;
+  return end > at && (is_digit(byte_at(l, at)) || !is_letter(byte_at(l, end)));
+}
+
 Token lexer_number(Lexer *l, bool negative) {
   size_t start = l->position;
   if (negative) l->position++;
@@ -210,10 +217,7 @@ Token lexer_number(Lexer *l, bool negative) {
     whole = digits(l, radix);
     if (whole.length == 0) return error_token(l, start, "no digits follow the radix");
   }
-  bool has_fraction =
-      byte_at(l, l->position) == '.' && digit_value(byte_at(l, l->position + 1)) < radix && (radix > 10 || is_digit(byte_at(l, l->position + 1)));
-  // `16r1.A` would be a fraction, but `16r1.Array` is the end of a statement: letters behind the period end it
-  if (has_fraction && !is_digit(byte_at(l, l->position + 1))) has_fraction = false;
+  bool has_fraction = byte_at(l, l->position) == '.' && is_fraction(l, l->position + 1, radix);
   if (has_fraction) {
     l->position++;
     fraction = digits(l, radix);
