@@ -183,14 +183,10 @@ static int instruction_jump_not_nil(ARGS) {
   NEXT;
 }
 
-// The answer of mustBeBoolean goes into the register, and the jump is tried again.
 SLOW int must_be_boolean(ARGS) {
-  Oop value = fp[A];
-  // the result must land in A of the word before the return address: the word before the jump does not name it, so
-  // the receiver is asked between two instructions and counts as false if the method returns at all
-  int32_t distance = (ip[-1] & 255) == OP_JUMP_FALSE ? SIGNED_BX : 0;
-  ip += distance;
-  return interject_known(PASS, SELECTOR_MUST_BE_BOOLEAN, value, OOP_NIL);
+  Oop *frame = free_frame(fp);
+  frame[0] = fp[A];
+  return ask_boolean(PASS, frame);
 }
 
 static int instruction_jump_false(ARGS) {

@@ -63,6 +63,7 @@ enum { STACK_RESERVE = 64, FRAME_HEADER = 3, SMALL_FRAME = 32 };
 #define FRAME_HAS_CONTEXT ((uint64_t)1 << 40)
 #define FRAME_IS_BASE ((uint64_t)1 << 41)   // the first frame of a process: returning ends the process
 #define FRAME_DISCARDS ((uint64_t)1 << 42)  // called between two instructions: the result is dropped
+#define FRAME_TESTS ((uint64_t)1 << 43)     // called by the jump before the return address: the result says where to go on
 #define FRAME_DELTA_MASK ((uint64_t)0xFFFFFFFF)
 
 // How to run the target of a send, in the `extra` word of a cache as a SmallInteger: kind | operand << 8.
@@ -117,6 +118,7 @@ int send_by_cache(ARGS, Oop *frame, Oop *cache);    // ip is behind the instruct
 int send_selector(ARGS, Oop *frame, Oop selector);  // by the global cache
 int activate(ARGS, Oop *frame, Oop code);           // a method or block, returning to ip
 int interject(ARGS, Oop *frame, Oop selector);      // between two instructions; the result is dropped
+int ask_boolean(ARGS, Oop *frame);                  // mustBeBoolean for the jump before ip, which goes as the answer says
 int enter_slowly(ARGS);                             // at a method's first instruction: grow the stack, or a safepoint
 int safepoint(ARGS);                                // between two instructions
 int return_value(ARGS, Oop *top, Oop value);        // leaves the frame `top`; also for frames with flags

@@ -624,7 +624,7 @@ static void leave_primitive(VM *vm, Oop *fp, Oop value) {
   vm->ip = oop_to_ip(fp[-2]);
   vm->fp = frame_caller(fp);
   vm->k = code_literals(vm->fp[-1]);
-  if (!(fp[-3] & FRAME_DISCARDS)) vm->fp[(vm->ip[-1] >> 8) & 255] = value;
+  if (!(fp[-3] & (FRAME_DISCARDS | FRAME_TESTS))) vm->fp[(vm->ip[-1] >> 8) & 255] = value;
 }
 
 static int retry_with_memory(ARGS) {

@@ -362,10 +362,11 @@ int instruction_super_wide(ARGS) {
 
 // --- between two instructions
 
-int interject(ARGS, Oop *frame, Oop selector) {
+// frame[-3] has the flags already.
+INLINE int call_between(ARGS, Oop *frame, Oop selector) {
   Oop method = class_lookup(vm, class_of(vm, frame[0]), selector);
   if (method == OOP_NONE || method == OOP_NIL) NEXT;
-  frame[-3] = oop_from_integer(frame - fp) | FRAME_DISCARDS;
+  frame[-3] |= oop_from_integer(frame - fp);
   frame[-2] = ip_to_oop(ip);
   frame[-1] = method;
   ip = code_instructions(method);
@@ -375,7 +376,24 @@ int interject(ARGS, Oop *frame, Oop selector) {
   NEXT;
 }
 
+int interject(ARGS, Oop *frame, Oop selector) {
+  frame[-3] = FRAME_DISCARDS;
+  return call_between(PASS, frame, selector);
+}
+
+int ask_boolean(ARGS, Oop *frame) {
+  frame[-3] = FRAME_TESTS;
+  return call_between(PASS, frame, vm->selectors[SELECTOR_MUST_BE_BOOLEAN]);
+}
+
 // --- returns
+
+// Goes on behind the jump before ip or where it leads; what is no Boolean counts as false.
+static int go_on_as_asked(ARGS, Oop answer) {
+  bool when = (ip[-1] & 255) == OP_JUMP_TRUE;
+  if ((answer == OOP_TRUE) == when) ip += SIGNED_BX;
+  NEXT;
+}
 
 int return_value(ARGS, Oop *top, Oop value) {
   Oop saved = top[-3];
@@ -391,8 +409,9 @@ int return_value(ARGS, Oop *top, Oop value) {
   ip = oop_to_ip(top[-2]);
   fp = frame_caller(top);
   k = code_literals(fp[-1]);
-  if (!(saved & FRAME_DISCARDS)) fp[A] = value;
   stack_reset_limit(vm, fp);
+  if (saved & FRAME_TESTS) return go_on_as_asked(PASS, value);
+  if (!(saved & FRAME_DISCARDS)) fp[A] = value;
   NEXT;
 }
 
