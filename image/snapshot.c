@@ -494,6 +494,13 @@ static bool load_roots(Reader *r) {
 
 static bool is_behavior_like(Oop o) { return is_pointer(o) && format_has_pointers(object_format(o)) && object_size(o) >= NAMED_SLOTS(Metaclass) - 1; }
 
+// Whether o is a class of the table; what else looks like one has not been checked.
+static bool is_in_table(const VM *vm, Oop o) {
+  if (!is_behavior_like(o) || !is_integer(AS(Class, o)->index)) return false;
+  uint64_t index = (uint64_t)oop_to_integer(AS(Class, o)->index);
+  return index > 0 && index < vm->class_count && vm->class_table[index] == o;
+}
+
 static bool check_classes(Reader *r) {
   VM *vm = r->vm;
   for (uint32_t i = 1; i < vm->class_count; i++) {
@@ -502,7 +509,7 @@ static bool check_classes(Reader *r) {
     if (!is_behavior_like(class) || AS(Class, class)->index != oop_from_integer(i) || !is_integer(AS(Class, class)->layout))
       return fail(r, "a class is damaged");
     Oop super = AS(Class, class)->superclass, dictionary = AS(Class, class)->methodDictionary;
-    if (super != OOP_NIL && !is_behavior_like(super)) return fail(r, "a superclass is damaged");
+    if (super != OOP_NIL && !is_in_table(vm, super)) return fail(r, "a superclass is damaged");
     if (dictionary != OOP_NIL && class_index_of(dictionary) != CLASS_MethodDictionary) return fail(r, "a class's methods are damaged");
   }
   for (uint32_t i = 1; i < vm->class_count; i++) {

@@ -194,6 +194,25 @@ START_TEST(a_damaged_object_is_refused) {
 }
 END_TEST
 
+// Where the header of the n-th object is (from 1).
+static size_t object_place(uint64_t n) {
+  for (size_t at = first_object();; n--) {
+    if ((words[at] & TAG_MASK) == TAG_SIZE) at++;
+    if (n == 1) return at;
+    uint64_t size = words[at] >> HEADER_SIZE_SHIFT;
+    at += 1 + (size_t)(size == SIZE_IN_FRONT ? words[at - 1] >> 3 : size);
+  }
+}
+
+START_TEST(a_superclass_that_only_looks_like_a_class_is_refused) {
+  uint64_t method = 1;
+  while (header_class_index(words[object_place(method)]) != CLASS_CompiledMethod) method++;
+  words[object_place(words[HEADER_WORDS + CLASS_Array] >> 3) + 1 + SLOT_OF(Class, superclass)] = method << 3;
+  snapshot_seal(words, count);
+  expect_refusal("a superclass is damaged");
+}
+END_TEST
+
 // --- writing
 
 static char *temporary_path(void) {
@@ -231,6 +250,7 @@ Suite *snapshot_suite(void) {
   tcase_add_test(c, sealing_again_changes_nothing);
   add_rows(c, a_damaged_header_is_refused_with_its_reason, damages);
   tcase_add_test(c, a_class_under_anothers_index_is_refused);
+  tcase_add_test(c, a_superclass_that_only_looks_like_a_class_is_refused);
   tcase_add_loop_test(c, a_flipped_bit_anywhere_is_found_by_the_checksum, 0, 4);
   tcase_add_test(c, a_wrong_checksum_is_refused);
   tcase_add_loop_test(c, a_cut_file_is_refused, 0, 4);
