@@ -185,7 +185,8 @@ int process_finish(VM *vm);                      // the running process has retu
 int scheduler_attention(VM *vm, uint32_t bits);  // timers and preemption at a safepoint
 Scheduler *scheduler_new(void);
 void scheduler_free(Scheduler *scheduler);
-void scheduler_wake(Scheduler *scheduler);  // async-signal-safe
+bool scheduler_await_input(VM *vm, int fd);  // sleeps until there is input or its end; false: the user has interrupted
+void scheduler_wake(Scheduler *scheduler);   // async-signal-safe
 
 // What a helper that needs memory does: saves the state, collects, and answers whether to go on.
 // `top`: end of the words in use, or NULL for the end of the frame's registers. vm->fp is the frame afterwards.

@@ -1,5 +1,6 @@
 // Plain primitives that reach the operating system or the heap as a whole: clocks, arguments, files by descriptor, collection, leaving.
 #include "vm/interpreter.h"
+#include "vm/platform.h"
 #include "vm/primitives.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -183,15 +184,29 @@ static bool was_interrupted(FILE *in) {
   return interrupted;
 }
 
+static ssize_t read_input(void *vm, char *buffer, size_t count) {
+  if (scheduler_await_input(vm, STDIN_FILENO)) return read(STDIN_FILENO, buffer, count);
+  errno = EINTR;
+  return -1;
+}
+
+// Standard input; NULL: no memory. A script that came from there has been read to the end by now.
+static FILE *input_of(VM *vm) {
+  if (vm->input == NULL) vm->input = platform_input_stream(vm, read_input);
+  return vm->input;
+}
+
 static Oop read_line(VM *vm, Oop *args) {
   (void)args;
   char *text = NULL;
   size_t length = 0, capacity = 0;
   if (take_unread(vm, &text, &length)) return answer_text(vm, text, length);
-  ssize_t n = getline(&text, &capacity, stdin);
+  FILE *in = input_of(vm);
+  if (in == NULL) return primitive_fail(vm, FAIL_OUT_OF_MEMORY);
+  ssize_t n = getline(&text, &capacity, in);
   if (n < 0) {
     free(text);
-    return was_interrupted(stdin) ? primitive_fail(vm, FAIL_INTERRUPTED) : OOP_NIL;
+    return was_interrupted(in) ? primitive_fail(vm, FAIL_INTERRUPTED) : OOP_NIL;
   }
   length = (size_t)n;
   if (length > 0 && text[length - 1] == '\n') length--;
@@ -221,8 +236,10 @@ static Oop read_all(VM *vm, Oop *args) {
   char *text;
   size_t length;
   if (take_unread(vm, &text, &length)) return answer_text(vm, text, length);
-  text = read_stream(stdin, &length);
-  if (text != NULL && length == 0 && was_interrupted(stdin)) {
+  FILE *in = input_of(vm);
+  if (in == NULL) return primitive_fail(vm, FAIL_OUT_OF_MEMORY);
+  text = read_stream(in, &length);
+  if (text != NULL && length == 0 && was_interrupted(in)) {
     free(text);
     return primitive_fail(vm, FAIL_INTERRUPTED);
   }

@@ -88,6 +88,19 @@ void scheduler_free(Scheduler *s) {
   free(s);
 }
 
+// The handler of the interrupt writes into the pipe, so none is missed between the look at `attention` and the sleep.
+bool scheduler_await_input(VM *vm, int fd) {
+  struct pollfd p[2] = {{fd, POLLIN, 0}, {vm->scheduler->wake_pipe[0], POLLIN, 0}};
+  char buffer[64];
+  for (;;) {
+    if (atomic_load(&vm->attention) & ATTENTION_INTERRUPT) return false;
+    if (poll(p, 2, -1) < 0) continue;  // a signal
+    if (p[0].revents != 0) return true;
+    while (read(p[1].fd, buffer, sizeof buffer) > 0) {
+    }
+  }
+}
+
 void scheduler_wake(Scheduler *s) { pipe_poke(s->wake_pipe[1]); }
 
 static void ask_attention(VM *vm, uint32_t bits) {

@@ -100,6 +100,7 @@ struct VM {
   size_t max_stack_words;
   bool handles_overflow;  // the running process has been told of a stack overflow and has not unwound yet
   void *locale;           // a locale_t with UTF-8, for the case of letters
+  FILE *input;            // standard input, made when it is first read
   char *unread;           // input that waits for memory (malloced), or NULL
   size_t unread_length;
   int os_error;       // errno of the last primitive that failed with osError
