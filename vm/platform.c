@@ -1,6 +1,5 @@
 // What the operating system provides; the only file with conditions on the platform.
 #include "vm/platform.h"
-#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,31 +19,3 @@ size_t platform_memory_bytes(void) {
   long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
   return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
 }
-
-#if defined(__GLIBC__)
-FILE *platform_input_stream(void *context, ssize_t (*read)(void *context, char *buffer, size_t count)) {
-  return fopencookie(context, "r", (cookie_io_functions_t){.read = read});
-}
-#else
-typedef struct {
-  void *context;
-  ssize_t (*read)(void *context, char *buffer, size_t count);
-} Source;
-
-static int read_source(void *cookie, char *buffer, int count) {
-  const Source *s = cookie;
-  return (int)s->read(s->context, buffer, (size_t)count);
-}
-
-static int close_source(void *cookie) {
-  free(cookie);
-  return 0;
-}
-
-FILE *platform_input_stream(void *context, ssize_t (*read)(void *context, char *buffer, size_t count)) {
-  Source *s = malloc(sizeof *s);
-  if (s == NULL) return NULL;
-  *s = (Source){context, read};
-  return funopen(s, read_source, NULL, NULL, close_source);
-}
-#endif

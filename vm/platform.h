@@ -4,14 +4,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <sys/types.h>
 
 uint64_t platform_monotonic_nanoseconds(void);  // of a clock that never jumps
 uint64_t platform_wall_microseconds(void);      // since 1970-01-01 UTC
 size_t platform_memory_bytes(void);             // of the machine; 0: unknown
-
-// A stream for reading whose bytes come from a function: how many, 0 at the end, -1 with errno. NULL: no memory.
-FILE *platform_input_stream(void *context, ssize_t (*read)(void *context, char *buffer, size_t count));
 
 #endif

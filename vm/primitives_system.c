@@ -1,6 +1,5 @@
 // Plain primitives that reach the operating system or the heap as a whole: clocks, arguments, files by descriptor, collection, leaving.
 #include "vm/interpreter.h"
-#include "vm/platform.h"
 #include "vm/primitives.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -157,71 +156,71 @@ static Oop write_(VM *vm, Oop *args) {
   return done ? args[2] : OOP_NONE;
 }
 
-// What has been read but could not be answered for want of memory is kept for the next try.
-static Oop answer_text(VM *vm, char *text, size_t length) {
-  Oop o = string_from_utf8(vm, text, length);
-  if (o != OOP_NONE) {
-    free(text);
-    return o;
-  }
-  vm->unread = text;
-  vm->unread_length = length;
-  return primitive_needs_collection(vm);
-}
+// --- standard input: read(2) into a buffer of the VM, from which a primitive takes text only when it has made the String. So nothing is lost
+// when it has to run again, after a collection or because the user has interrupted it.
 
-static bool take_unread(VM *vm, char **text, size_t *length) {
-  if (vm->unread == NULL) return false;
-  *text = vm->unread;
-  *length = vm->unread_length;
-  vm->unread = NULL;
+// Waits for more input. False after setting vm->failure; at the end of the input true, with `ended`.
+static bool fill_input(VM *vm) {
+  Input *in = &vm->input;
+  if (in->start > 0) memmove(in->bytes, in->bytes + in->start, in->end - in->start);
+  in->end -= in->start;
+  in->start = 0;
+  if (in->end == in->capacity) {
+    size_t capacity = in->capacity == 0 ? 65536 : 2 * in->capacity;
+    char *larger = realloc(in->bytes, capacity);
+    if (larger == NULL) return primitive_fail(vm, FAIL_OUT_OF_MEMORY), false;
+    in->bytes = larger;
+    in->capacity = capacity;
+  }
+  if (!scheduler_await_input(vm, STDIN_FILENO)) return primitive_fail(vm, FAIL_INTERRUPTED), false;
+  ssize_t n = read(STDIN_FILENO, in->bytes + in->end, in->capacity - in->end);
+  if (n < 0 && (errno == EINTR || errno == EAGAIN)) return true;
+  in->ended = n <= 0;
+  if (n > 0) in->end += (size_t)n;
   return true;
 }
 
-// Whether a signal came while the stream waited for input; it can be read again then.
-static bool was_interrupted(FILE *in) {
-  bool interrupted = ferror(in) && errno == EINTR;
-  if (interrupted) clearerr(in);
-  return interrupted;
-}
-
-static ssize_t read_input(void *vm, char *buffer, size_t count) {
-  if (scheduler_await_input(vm, STDIN_FILENO)) return read(STDIN_FILENO, buffer, count);
-  errno = EINTR;
-  return -1;
-}
-
-// Standard input; NULL: no memory. A script that came from there has been read to the end by now.
-static FILE *input_of(VM *vm) {
-  if (vm->input == NULL) vm->input = platform_input_stream(vm, read_input);
-  return vm->input;
+// Takes so many bytes, the first `length` of which are the answer.
+static Oop take_input(VM *vm, size_t bytes, size_t length) {
+  Oop o = string_from_utf8(vm, vm->input.bytes + vm->input.start, length);
+  if (o == OOP_NONE) return primitive_needs_collection(vm);
+  vm->input.start += bytes;
+  return o;
 }
 
 static Oop read_line(VM *vm, Oop *args) {
   (void)args;
-  char *text = NULL;
-  size_t length = 0, capacity = 0;
-  if (take_unread(vm, &text, &length)) return answer_text(vm, text, length);
-  FILE *in = input_of(vm);
-  if (in == NULL) return primitive_fail(vm, FAIL_OUT_OF_MEMORY);
-  ssize_t n = getline(&text, &capacity, in);
-  if (n < 0) {
-    free(text);
-    return was_interrupted(in) ? primitive_fail(vm, FAIL_INTERRUPTED) : OOP_NIL;
+  Input *in = &vm->input;
+  for (size_t looked_at = 0;;) {
+    size_t count = in->end - in->start;
+    const char *line = in->bytes + in->start, *found = count == looked_at ? NULL : memchr(line + looked_at, '\n', count - looked_at);
+    if (found != NULL || (in->ended && count > 0)) {
+      size_t length = found != NULL ? (size_t)(found - line) : count, bytes = found != NULL ? length + 1 : length;
+      if (length > 0 && line[length - 1] == '\r') length--;
+      return take_input(vm, bytes, length);
+    }
+    if (in->ended) {
+      in->ended = false;  // of a terminal, one may go on behind the end
+      return OOP_NIL;
+    }
+    looked_at = count;
+    if (!fill_input(vm)) return OOP_NONE;
   }
-  length = (size_t)n;
-  if (length > 0 && text[length - 1] == '\n') length--;
-  if (length > 0 && text[length - 1] == '\r') length--;
-  return answer_text(vm, text, length);
+}
+
+static Oop read_all(VM *vm, Oop *args) {
+  (void)args;
+  Input *in = &vm->input;
+  while (!in->ended)
+    if (!fill_input(vm)) return OOP_NONE;
+  return take_input(vm, in->end - in->start, in->end - in->start);
 }
 
 static char *read_stream(FILE *in, size_t *length) {
   size_t capacity = 65536, count = 0;
   char *text = malloc(capacity);
-  while (text != NULL) {
-    size_t n = fread(text + count, 1, capacity - count, in);
+  for (size_t n; text != NULL && (n = fread(text + count, 1, capacity - count, in)) > 0;) {
     count += n;
-    if (n == 0 && count > 0 && was_interrupted(in)) continue;
-    if (n == 0) break;
     if (count < capacity) continue;
     char *larger = realloc(text, capacity *= 2);
     if (larger == NULL) free(text);
@@ -229,21 +228,6 @@ static char *read_stream(FILE *in, size_t *length) {
   }
   *length = count;
   return text;
-}
-
-static Oop read_all(VM *vm, Oop *args) {
-  (void)args;
-  char *text;
-  size_t length;
-  if (take_unread(vm, &text, &length)) return answer_text(vm, text, length);
-  FILE *in = input_of(vm);
-  if (in == NULL) return primitive_fail(vm, FAIL_OUT_OF_MEMORY);
-  text = read_stream(in, &length);
-  if (text != NULL && length == 0 && was_interrupted(in)) {
-    free(text);
-    return primitive_fail(vm, FAIL_INTERRUPTED);
-  }
-  return text == NULL ? primitive_fail(vm, FAIL_OUT_OF_MEMORY) : answer_text(vm, text, length);
 }
 
 static Oop read_file(VM *vm, Oop *args) {

@@ -122,8 +122,7 @@ void vm_free(VM *vm) {
   if (vm->heap != NULL) heap_free(vm->heap);
   if (vm->symbols != NULL) symbol_table_free(vm->symbols);
   if (vm->locale != NULL) freelocale((locale_t)vm->locale);
-  free(vm->unread);
-  if (vm->input != NULL) fclose(vm->input);
+  free(vm->input.bytes);
   free(vm->texts_owned);
   free(vm->global_cache);
   free(vm->class_table);

@@ -57,6 +57,13 @@ typedef struct {
 typedef struct SymbolTable SymbolTable;
 typedef struct Scheduler Scheduler;
 
+// Bytes of standard input that nobody has taken yet: from start to end.
+typedef struct {
+  char *bytes;
+  size_t start, end, capacity;
+  bool ended;
+} Input;
+
 struct VM {
   Heap *heap;
   // the running process, valid at safepoints (the interpreter keeps ip and fp in registers between them)
@@ -100,9 +107,7 @@ struct VM {
   size_t max_stack_words;
   bool handles_overflow;  // the running process has been told of a stack overflow and has not unwound yet
   void *locale;           // a locale_t with UTF-8, for the case of letters
-  FILE *input;            // standard input, made when it is first read
-  char *unread;           // input that waits for memory (malloced), or NULL
-  size_t unread_length;
+  Input input;
   int os_error;       // errno of the last primitive that failed with osError
   const char *texts;  // method sources of the image (image/snapshot.c)
   size_t texts_length;
