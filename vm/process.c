@@ -300,9 +300,10 @@ static Oop *cut_top_frame(VM *vm, Oop process) {
   return fp;
 }
 
-void process_leave_frame(VM *vm, Oop process, Oop value) {
-  const Oop *fp = cut_top_frame(vm, process);
-  if (!(fp[-3] & (FRAME_DISCARDS | FRAME_TESTS))) process_answer(process, value);
+uint64_t process_leave_frame(VM *vm, Oop process, Oop value) {
+  uint64_t flags = cut_top_frame(vm, process)[-3] & (FRAME_DISCARDS | FRAME_TESTS);
+  if (flags == 0) process_answer(process, value);
+  return flags;
 }
 
 void process_leave_callback(VM *vm, Oop process) { cut_top_frame(vm, process); }
@@ -407,7 +408,7 @@ static void process_detach(VM *vm, Oop process) {
 }
 
 // A copy of a stack with room for so many more words, or the same stack.
-static bool reserve_on(VM *vm, Oop process, size_t words) {
+bool process_reserve(VM *vm, Oop process, size_t words) {
   Oop stack = P(process)->stack;
   size_t used = (size_t)oop_to_integer(object_slots(stack)[0]), size = object_size(stack);
   if (used + words + STACK_RESERVE <= size) return true;
@@ -422,7 +423,7 @@ static bool reserve_on(VM *vm, Oop process, size_t words) {
 }
 
 bool process_push(VM *vm, Oop process, uint64_t flags, Oop code, Oop receiver, Oop argument) {
-  if (!reserve_on(vm, process, FRAME_HEADER + frame_words(code_registers(code)))) return false;
+  if (!process_reserve(vm, process, FRAME_HEADER + frame_words(code_registers(code)))) return false;
   Oop stack = P(process)->stack;
   Oop *base = object_slots(stack);
   Oop *top = base + oop_to_integer(P(process)->frame);
@@ -854,17 +855,34 @@ static Oop take_waiting(VM *vm, Oop semaphore) {
   return first;
 }
 
-static int primitive_semaphore_signal(ARGS) {
-  Oop semaphore = fp[0];
-  if (!is_semaphore(semaphore)) return fail(PASS, FAIL_BAD_RECEIVER);
+void process_signal(VM *vm, Oop semaphore) {
   Oop process = take_waiting(vm, semaphore);
   if (process == OOP_NONE) {
     AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess_of(semaphore) + 1);
-    return return_value(PASS, fp, semaphore);
+    return;
   }
   timer_remove(vm, process);
   process_make_ready(vm, process, false);
+}
+
+static int primitive_semaphore_signal(ARGS) {
+  Oop semaphore = fp[0];
+  if (!is_semaphore(semaphore)) return fail(PASS, FAIL_BAD_RECEIVER);
+  process_signal(vm, semaphore);
   return answer_and_reschedule(PASS, semaphore);
+}
+
+// Binds the running process to a native thread, by number, or to none (nil), and goes there.
+static int primitive_process_bind(ARGS) {
+  Oop process = fp[0];
+  if (!is_process(process) || process != vm->process) return fail(PASS, FAIL_BAD_RECEIVER);
+  if (process_call(process) != NULL) return fail(PASS, FAIL_BAD_STATE);
+  if (fp[1] != OOP_NIL && (!is_integer(fp[1]) || ownership_thread(vm, oop_to_integer(fp[1])) == NULL)) return fail(PASS, FAIL_NOT_FOUND);
+  P(process)->affinity = fp[1];
+  leave_primitive(vm, fp, process);
+  process_unload(vm);
+  process_make_ready(vm, process, true);
+  return switch_away(PASS);
 }
 
 static int primitive_delay_until(ARGS) {
@@ -892,6 +910,7 @@ void process_primitives_register(VM *vm) {
       {"processRemoveFromWaiting", 0, NULL, primitive_process_remove_from_waiting, false},
       {"processTopContext", 0, NULL, primitive_process_top_context, false},
       {"processInject", 1, NULL, primitive_process_inject, false},
+      {"processBind", 1, NULL, primitive_process_bind, false},
       {"semaphoreWait", 0, NULL, primitive_semaphore_wait, false},
       {"semaphoreWaitUntil", 1, NULL, primitive_semaphore_wait_until, false},
       {"semaphoreSignal", 0, NULL, primitive_semaphore_signal, false},

@@ -17,8 +17,10 @@ void process_answer(Oop process, Oop value);  // puts the result of the send tha
 // Pushes a frame on top of those of a process that does not run and whose state is saved. flags say what becomes of the result.
 // argument may be OOP_NONE. False: there is no memory.
 bool process_push(VM *vm, Oop process, uint64_t flags, Oop code, Oop receiver, Oop argument);
-// Returns from the top frame of such a process with a value.
-void process_leave_frame(VM *vm, Oop process, Oop value);
+bool process_reserve(VM *vm, Oop process, size_t words);  // room for so many words on its stack. False: there is no memory
+// Returns from the top frame of such a process with a value; answers that frame's flags as to the result.
+uint64_t process_leave_frame(VM *vm, Oop process, Oop value);
+void process_signal(VM *vm, Oop semaphore);         // as Semaphore>>signal, without going to the process that waited
 void process_leave_callback(VM *vm, Oop process);  // the same for a frame that C has called; the result is elsewhere
 
 #endif
