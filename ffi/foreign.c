@@ -16,4 +16,6 @@ void foreign_register(VM *vm) {
   if (foreign == NULL || (foreign->functions = function_table_new()) == NULL) abort();
   vm->foreign = foreign;
   vm->foreign_free = foreign_free;
+  memory_primitives_register(vm);
+  library_primitives_register(vm);
 }

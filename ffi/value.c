@@ -40,7 +40,7 @@ bool type_of_code(unsigned code, ForeignType *out) {
 
 // --- pointers
 
-static bool is_kind_of(VM *vm, Oop o, uint32_t class_index) {
+bool is_kind_of(VM *vm, Oop o, uint32_t class_index) {
   if (!is_pointer(o)) return false;
   if (class_index_of(o) == class_index) return true;
   Oop wanted = class_at(vm, class_index);

@@ -60,7 +60,8 @@ Oop value_load(VM *vm, const ForeignType *type, const void *at);
 // The bytes of a double from a Float or Integer. False if o is neither, or too large.
 bool value_double(Oop o, double *out);
 
-// Whether o is a CPointer, by class or inheritance.
+// Whether o is an instance of a class that the VM knows, or of a subclass.
+bool is_kind_of(VM *vm, Oop o, uint32_t class_index);
 bool is_cpointer(VM *vm, Oop o);
 // The address in a CPointer whose memory has not been freed, nor that of its owners.
 FailureReason cpointer_address(VM *vm, Oop pointer, uint64_t *out);
