@@ -27,7 +27,7 @@ static Callout *take_callout(VM *vm) {
 }
 
 static void give_callout(VM *vm, Callout *c) {
-  call_release(c->function, &c->frame);
+  call_release(&c->frame);
   c->next_free = foreign_of(vm)->free_callouts;
   foreign_of(vm)->free_callouts = c;
 }

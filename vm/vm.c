@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <locale.h>
 #include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 
 #if defined(BATON_STRESS)
 enum { MAX_STACK_WORDS = 64 << 10 };  // each of the many collections scans the stack
@@ -23,6 +25,7 @@ static void enumerate_roots(void *owner, bool young_only, RootVisitor visit, voi
   for (size_t i = 0; i < sizeof single / sizeof *single; i++) visit(context, single[i]);
   for (uint32_t i = 1; i < vm->class_count; i++) visit(context, &vm->class_table[i]);
   calls_enumerate_roots(vm, visit, context);
+  if (vm->foreign_roots != NULL) vm->foreign_roots(vm, visit, context);
   if (young_only) return;
   for (size_t i = 0; i < SELECTOR_LIMIT; i++) visit(context, &vm->selectors[i]);
   for (size_t i = 0; i < FAIL_LIMIT; i++) visit(context, &vm->reasons[i]);
@@ -88,6 +91,13 @@ static void nil_roots(VM *vm) {
   for (size_t i = 0; i < FAIL_LIMIT; i++) vm->reasons[i] = OOP_NIL;
 }
 
+static int64_t new_session(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  uint64_t n = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + ((uint64_t)getpid() << 40);
+  return (int64_t)(n & (uint64_t)SMALL_INTEGER_MAX) | 1;
+}
+
 VM *vm_new(const VMOptions *options) {
   static const VMOptions defaults = {0};
   if (options == NULL) options = &defaults;
@@ -95,6 +105,7 @@ VM *vm_new(const VMOptions *options) {
   if (vm == NULL) return NULL;
   nil_roots(vm);
   vm->class_count = 1;
+  vm->session = new_session();
   vm->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
   vm->max_stack_words = options->max_stack_words != 0 ? options->max_stack_words : MAX_STACK_WORDS;
   vm->global_cache = calloc(GLOBAL_CACHE_SIZE, sizeof(GlobalCacheEntry));
@@ -126,7 +137,9 @@ VM *vm_new(const VMOptions *options) {
 
 bool vm_free(VM *vm) {
   if (vm == NULL) return true;
+  if (vm->foreign_close != NULL) vm->foreign_close(vm);
   if (!ownership_close(vm)) return false;
+  if (vm->foreign_free != NULL) vm->foreign_free(vm);
   if (vm->scheduler != NULL) scheduler_free(vm->scheduler);
   if (vm->heap != NULL) heap_free(vm->heap);
   if (vm->symbols != NULL) symbol_table_free(vm->symbols);

@@ -118,6 +118,11 @@ struct VM {
   void (*foreign_request)(VM *vm, struct Request *request);  // of a thread that the VM did not make
   size_t foreign_entries;                                    // callbacks that C may call: while there are any, something may happen though every process waits
   void *image_services;  // what the image layer hangs here for its primitives
+  void *foreign;         // what the C interface hangs here, and how to free it: first no thread may use it any more
+  void (*foreign_close)(VM *vm);
+  void (*foreign_free)(VM *vm);
+  void (*foreign_roots)(VM *vm, RootVisitor visit, void *context);
+  int64_t session;  // another number, above 0, in each run of the program: what holds addresses of C keeps it beside them
 };
 
 // COLLECT: a full collection that was put off; REQUEST: from other threads; REPORT: what the calls in flight are, to standard error.
