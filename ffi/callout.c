@@ -56,13 +56,10 @@ static FailureReason failure_of(const Callout *c) {
   return c->fault_signal != 0 ? FAIL_FOREIGN_FAULT : c->callback_refused ? FAIL_CALLBACK_IN_FAST_CALL : FAIL_NONE;
 }
 
-static void note_failure(VM *vm, Oop process, int64_t what) {
-  (void)vm;
-  P(process)->callFailure = oop_from_integer(what);
-}
+static void note_failure(Oop process, int64_t what) { P(process)->callFailure = oop_from_integer(what); }
 
-static void note_fault(VM *vm, Oop process, const Callout *c) {
-  note_failure(vm, process, (int64_t)((uint64_t)c->fault_signal << 48 | (c->fault_address & ((1ull << 48) - 1))));
+static void note_fault(Oop process, const Callout *c) {
+  note_failure(process, (int64_t)((uint64_t)c->fault_signal << 48 | (c->fault_address & ((1ull << 48) - 1))));
 }
 
 static Oop convert_method(VM *vm) { return class_lookup(vm, class_at(vm, CLASS_CFunction), vm->selectors[SELECTOR_CONVERT_RESULT]); }
@@ -86,7 +83,7 @@ static void finish_failed(VM *vm, Callout *c) {
   Oop process = c->call.process;
   Oop *fp = object_slots(P(process)->stack) + oop_to_integer(P(process)->frame);
   uint32_t reason = OPERAND_A(oop_to_ip(P(process)->pc)[-1]);
-  if (c->fault_signal != 0) note_fault(vm, process, c);
+  if (c->fault_signal != 0) note_fault(process, c);
   if (reason != 0) fp[reason] = vm->reasons[failure_of(c)];
 }
 
@@ -126,7 +123,7 @@ static int fail(ARGS, FailureReason reason) {
 }
 
 static int fail_call(ARGS, Callout *c, FailureReason reason) {
-  if (c->fault_signal != 0) note_fault(vm, vm->process, c);
+  if (c->fault_signal != 0) note_fault(vm->process, c);
   give_callout(vm, c);
   return fail(PASS, reason);
 }
@@ -183,16 +180,8 @@ static int call_threaded(ARGS, Callout *c) {
   return answer_here(PASS, c);
 }
 
-// Fills in what the record needs; false: it needs more than an argument's failure says.
-static FailureReason prepare_call(VM *vm, Callout *c, Oop function, const Oop *arguments, size_t count) {
+static void fill_call(VM *vm, Callout *c, Oop function) {
   Thread *thread = vm->thread;
-  size_t bad = 0;
-  c->function = function_from_handle(F(function)->handle);
-  FailureReason reason = call_marshal(vm, c->function, &c->frame, arguments, count, &bad);
-  note_failure(vm, vm->process, (int64_t)bad);
-  if (reason != FAIL_NONE) return reason;
-  c->arguments = arguments;
-  c->argument_count = count;
   c->fault_signal = 0;
   c->callback_refused = false;
   c->call.methods = &methods;
@@ -204,31 +193,48 @@ static FailureReason prepare_call(VM *vm, Callout *c, Oop function, const Oop *a
   c->call.in_callback = c->call.suspended = c->call.abandoned = false;
   c->call.detachable = c->function->kind == FUNCTION_DETACHABLE;
   if (unlikely(!thread->catches_faults)) faults_prepare_thread(thread);
-  return FAIL_NONE;
 }
 
-static int call_function(ARGS, Oop function, const Oop *arguments, size_t count) {
+static FailureReason may_call(VM *vm, const ForeignFunction *f) {
+  if (f->kind == FUNCTION_MAIN && vm->thread->id != 1) return FAIL_WRONG_THREAD;
+  return f->kind != FUNCTION_FAST && !ownership_reserve(vm, vm->thread) ? FAIL_THREAD_LIMIT : FAIL_NONE;
+}
+
+// A call with its arguments; NULL after setting vm->failure.
+static Callout *begin_call(VM *vm, Oop function, const Oop *arguments, size_t count) {
   const ForeignFunction *f = function_from_handle(F(function)->handle);
-  if (f->kind == FUNCTION_MAIN && vm->thread->id != 1) return fail(PASS, FAIL_WRONG_THREAD);
-  if (f->kind != FUNCTION_FAST) {
-    if (unlikely(atomic_load_explicit(&vm->stack_limit, memory_order_relaxed) == NULL)) {
-      ip--;  // this primitive once more, after the others
-      return safepoint(PASS);
-    }
-    if (unlikely(!ownership_reserve(vm, vm->thread))) return fail(PASS, FAIL_THREAD_LIMIT);
+  FailureReason reason = may_call(vm, f);
+  Callout *c = reason != FAIL_NONE ? NULL : take_callout(vm);
+  if (unlikely(c == NULL)) {
+    vm->failure = reason == FAIL_NONE ? FAIL_OUT_OF_MEMORY : reason;
+    return NULL;
   }
-  Callout *c = take_callout(vm);
-  if (unlikely(c == NULL)) return fail(PASS, FAIL_OUT_OF_MEMORY);
-  FailureReason reason = prepare_call(vm, c, function, arguments, count);
+  size_t bad = 0;
+  reason = call_marshal(vm, f, &c->frame, arguments, count, &bad);
   if (unlikely(reason != FAIL_NONE)) {
+    note_failure(vm->process, (int64_t)bad);
     c->next_free = foreign_of(vm)->free_callouts;
     foreign_of(vm)->free_callouts = c;
-    return fail(PASS, reason);
+    vm->failure = reason;
+    return NULL;
   }
-  if (f->kind != FUNCTION_FAST) return call_threaded(PASS, c);
+  c->function = f;
+  c->arguments = arguments;
+  c->argument_count = count;
+  fill_call(vm, c, function);
+  return c;
+}
+
+// What begin_call has answered.
+static int run_call(ARGS, Callout *c) {
+  if (unlikely(c == NULL)) return fail(PASS, vm->failure);
+  if (c->function->kind != FUNCTION_FAST) return call_threaded(PASS, c);
   run_c(vm->thread, c);
   return answer_here(PASS, c);
 }
+
+// Before a call others may want to run: then the primitive is run once more after them.
+static bool wants_attention(VM *vm) { return atomic_load_explicit(&vm->stack_limit, memory_order_relaxed) == NULL; }
 
 static bool is_function(Oop o) { return class_index_of(o) == CLASS_CFunction; }
 static bool is_linked(const VM *vm, Oop function) { return F(function)->session == oop_from_integer(vm->session) && is_integer(F(function)->handle); }
@@ -241,20 +247,32 @@ static int primitive_foreign_call(ARGS) {
     ip--;  // this primitive once more, when linkFunction has found the function or its error was handled
     return interject_known(PASS, SELECTOR_LINK_FUNCTION, method, OOP_NIL);
   }
-  return call_function(PASS, function, fp + 1, code_arguments(fp[-1]));
+  if (unlikely(wants_attention(vm))) {
+    ip--;
+    return safepoint(PASS);
+  }
+  return run_call(PASS, begin_call(vm, function, fp + 1, code_arguments(fp[-1])));
 }
 
 static int primitive_function_call(ARGS) {
   if (!is_function(fp[0])) return fail(PASS, FAIL_BAD_RECEIVER);
   if (!is_linked(vm, fp[0])) return fail(PASS, FAIL_NOT_LINKED);
-  return call_function(PASS, fp[0], fp + 1, code_arguments(fp[-1]));
+  if (unlikely(wants_attention(vm))) {
+    ip--;
+    return safepoint(PASS);
+  }
+  return run_call(PASS, begin_call(vm, fp[0], fp + 1, code_arguments(fp[-1])));
 }
 
 static int primitive_function_call_with_arguments(ARGS) {
   if (!is_function(fp[0])) return fail(PASS, FAIL_BAD_RECEIVER);
   if (class_index_of(fp[1]) != CLASS_Array) return fail(PASS, FAIL_BAD_ARGUMENT);
   if (!is_linked(vm, fp[0])) return fail(PASS, FAIL_NOT_LINKED);
-  return call_function(PASS, fp[0], object_slots(fp[1]), object_size(fp[1]));
+  if (unlikely(wants_attention(vm))) {
+    ip--;
+    return safepoint(PASS);
+  }
+  return run_call(PASS, begin_call(vm, fp[0], object_slots(fp[1]), object_size(fp[1])));
 }
 
 void callout_primitives_register(VM *vm) {
