@@ -1,5 +1,6 @@
 // The command line: what to run, and in which VM.
 #include "ffi/foreign.h"
+#include "ffi/callout.h"
 #include "image/launch.h"
 #include "image/snapshot.h"
 #include <errno.h>
@@ -21,6 +22,9 @@ static const char usage[] =
     "options:\n"
     "  --max-heap SIZE   limit of the heap, such as 512M or 2G\n"
     "  --image FILE      start from this image instead of the standard one\n"
+    "  --max-threads N   calls of C in flight at once, each on a native thread (4000)\n"
+    "  --heartbeat MS    how often to look for long calls of C (1); 0: never\n"
+    "  --no-catch-faults let faults in C functions end the program\n"
     "  --version, --help\n";
 
 typedef struct {
@@ -28,6 +32,7 @@ typedef struct {
   uint8_t *image_bytes;  // malloced; of --image or of an image named as the program
   size_t image_length;
   char *text;  // malloced source of a script
+  bool leaves_faults;
   VMOptions vm;
   Launch launch;
 } Options;
@@ -39,6 +44,11 @@ static VM *running;
 static void on_interrupt(int signal_number) {
   (void)signal_number;
   if (running != NULL) vm_interrupt(running);
+}
+
+static void on_report(int signal_number) {
+  (void)signal_number;
+  if (running != NULL) vm_request_report(running);
 }
 
 static int fail(const char *text, const char *name) {
@@ -71,6 +81,29 @@ static bool parse_size(const char *text, size_t *out) {
   return true;
 }
 
+static bool parse_number(const char *text, unsigned long long max, unsigned long long *out) {
+  char *end;
+  errno = 0;
+  *out = strtoull(text, &end, 10);
+  return end != text && *end == 0 && errno == 0 && text[0] != '-' && *out <= max;
+}
+
+// The value of an option; false after a message.
+static bool parse_value(const char *name, const char *text, Options *o) {
+  unsigned long long n = 0;
+  if (strcmp(name, "--image") == 0) o->image = text;
+  if (strcmp(name, "--max-heap") == 0 && !parse_size(text, &o->vm.max_heap_bytes)) return fail("this is no size", text), false;
+  if (strcmp(name, "--max-threads") == 0) {
+    if (!parse_number(text, 30000, &n) || n == 0) return fail("this is no number of threads from 1 to 30000", text), false;
+    o->vm.max_calls = (uint32_t)n;
+  }
+  if (strcmp(name, "--heartbeat") == 0) {
+    if (!parse_number(text, 60000, &n)) return fail("this is no number of milliseconds from 0 to 60000", text), false;
+    o->vm.heartbeat_microseconds = n == 0 ? -1 : (int64_t)n * 1000;
+  }
+  return true;
+}
+
 static int print_usage(void) { return fputs(usage, stdout) < 0 || fflush(stdout) != 0; }
 static int print_version(void) { return puts("baton " BATON_VERSION) < 0 || fflush(stdout) != 0; }
 
@@ -81,11 +114,14 @@ static int parse_options(int argc, char **argv, Options *o) {
     const char *name = argv[i];
     if (strcmp(name, "--help") == 0) exit(print_usage());
     if (strcmp(name, "--version") == 0) exit(print_version());
-    bool heap = strcmp(name, "--max-heap") == 0, image = strcmp(name, "--image") == 0;
-    if (!heap && !image) return fail("unknown option", name), -1;
+    if (strcmp(name, "--no-catch-faults") == 0) {
+      o->leaves_faults = true;
+      continue;
+    }
+    bool known = strcmp(name, "--max-heap") == 0 || strcmp(name, "--image") == 0 || strcmp(name, "--max-threads") == 0 || strcmp(name, "--heartbeat") == 0;
+    if (!known) return fail("unknown option", name), -1;
     if (++i == argc) return fail("this option needs a value", name), -1;
-    if (heap && !parse_size(argv[i], &o->vm.max_heap_bytes)) return fail("this is no size", argv[i]), -1;
-    if (image) o->image = argv[i];
+    if (!parse_value(name, argv[i], o)) return -1;
   }
   return i;
 }
@@ -201,13 +237,19 @@ int main(int argc, char **argv) {
   if (!start_image(vm, &o)) return EXIT_USAGE;
   running = vm;
   sigaction(SIGINT, &(struct sigaction){.sa_handler = on_interrupt}, NULL);  // without SA_RESTART: a read of a terminal ends
+  sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_report, .sa_flags = SA_RESTART}, NULL);
+  if (!o.leaves_faults) faults_install(vm);
   // an image that was saved by a running program goes on with it; others start afresh
   bool resumes = vm->main_process != OOP_NIL && strcmp(o.launch.kind, "resume") == 0;
   if (!resumes && !vm_spawn_main(vm, vm->smalltalk, vm->selectors[SELECTOR_START_UP])) return fail("the image does not understand startUp", NULL);
   code = vm_run(vm);
   signal(SIGINT, SIG_DFL);
+  signal(SIGUSR1, SIG_IGN);
   running = NULL;
-  vm_free(vm);
+  if (!vm_free(vm)) {  // C keeps some thread: it must not run the program's exit handlers
+    fflush(NULL);
+    _exit(code);
+  }
   free(o.text);
   return code;
 }
