@@ -14,9 +14,9 @@ CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=unde
 CFLAGS_tsan    := -O1 -g -fsanitize=thread -DBATON_TRAMPOLINE
 CFLAGS_fuzz    := -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -DBATON_TRAMPOLINE
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -g $(WARNINGS) $(CFLAGS_$(MODE)) -I. $(CFLAGS)
-LIBS := -lgc -lgmp -lm -lpthread
+LIBS := -lgc -lgmp -lffi -ldl -lm -lpthread
 
-SOURCES := $(wildcard vm/*.c compiler/*.c image/*.c)
+SOURCES := $(wildcard vm/*.c compiler/*.c ffi/*.c image/*.c)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
 KERNEL  := $(shell find image/kernel -name '*.st')
 TESTS   := $(shell find image/tests -name '*.st')
@@ -94,7 +94,7 @@ lint:
 	tools/deps clang-format clang-tidy cppcheck
 	tools/layers
 	clang-format --dry-run --Werror $(wildcard */*.[ch] tests/*/*.[ch])
-	cppcheck -q --error-exitcode=1 --std=c11 --suppress=missingIncludeSystem -I. vm compiler image tools
+	cppcheck -q --error-exitcode=1 --std=c11 --suppress=missingIncludeSystem -I. vm compiler ffi image tools
 	printf '%s\n' $(SOURCES) tools/main.c tools/bootstrap.c | xargs -P 2 -n 8 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 -D_GNU_SOURCE -I.' clang-tidy
 
 PREFIX ?= /usr/local

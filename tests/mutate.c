@@ -1,5 +1,6 @@
 // Loads an image many times, each time damaged in another way but with a right checksum, and expects that the loader refuses it or loads
 // it. Each load runs in a process of its own.   mutate IMAGE COUNT [SEED]
+#include "ffi/foreign.h"
 #include "image/launch.h"
 #include "image/snapshot.h"
 #include <signal.h>
@@ -40,6 +41,7 @@ static int load(const uint64_t *words, size_t count) {
   if (vm == NULL) return 1;
   launch_register(vm, &launch);
   snapshot_register(vm);
+  foreign_register(vm);
   alarm(TIME_LIMIT);
   return snapshot_load(vm, (const uint8_t *)words, 8 * count, false) == NULL ? LOADED : REFUSED;
 }

@@ -1,4 +1,5 @@
 // Makes an image from kernel sources: bootstrap IMAGE DIRECTORY [MORE-DIRECTORIES]
+#include "ffi/foreign.h"
 #include "image/bootstrap.h"
 #include "image/launch.h"
 #include "image/snapshot.h"
@@ -18,6 +19,7 @@ int main(int argc, char **argv) {
   }
   launch_register(vm, &launch);
   snapshot_register(vm);
+  foreign_register(vm);
   bool good = bootstrap(vm, argv[2], (const char *const *)(argv + 3), argc - 3, stderr);
   if (!snapshot_write(vm, argv[1])) {
     fprintf(stderr, "bootstrap: %s: %s\n", argv[1], strerror(errno));

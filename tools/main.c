@@ -1,4 +1,5 @@
 // The command line: what to run, and in which VM.
+#include "ffi/foreign.h"
 #include "image/launch.h"
 #include "image/snapshot.h"
 #include <errno.h>
@@ -194,6 +195,7 @@ int main(int argc, char **argv) {
   vm->argument_count = argc - used;
   launch_register(vm, &o.launch);
   snapshot_register(vm);
+  foreign_register(vm);
   signal(SIGPIPE, SIG_IGN);  // writing answers an error
   signal(SIGXFSZ, SIG_IGN);
   if (!start_image(vm, &o)) return EXIT_USAGE;

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <locale.h>
 #include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 
 #if defined(BATON_STRESS)
 enum { MAX_STACK_WORDS = 64 << 10 };  // each of the many collections scans the stack
@@ -83,6 +85,13 @@ static void nil_roots(VM *vm) {
   for (size_t i = 0; i < FAIL_LIMIT; i++) vm->reasons[i] = OOP_NIL;
 }
 
+static int64_t new_session(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  uint64_t n = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + ((uint64_t)getpid() << 40);
+  return (int64_t)(n & (uint64_t)SMALL_INTEGER_MAX) | 1;
+}
+
 VM *vm_new(const VMOptions *options) {
   static const VMOptions defaults = {0};
   if (options == NULL) options = &defaults;
@@ -90,6 +99,7 @@ VM *vm_new(const VMOptions *options) {
   if (vm == NULL) return NULL;
   nil_roots(vm);
   vm->class_count = 1;
+  vm->session = new_session();
   vm->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
   vm->max_stack_words = options->max_stack_words != 0 ? options->max_stack_words : MAX_STACK_WORDS;
   vm->global_cache = calloc(GLOBAL_CACHE_SIZE, sizeof(GlobalCacheEntry));
@@ -118,6 +128,7 @@ VM *vm_new(const VMOptions *options) {
 
 void vm_free(VM *vm) {
   if (vm == NULL) return;
+  if (vm->foreign_free != NULL) vm->foreign_free(vm);
   if (vm->scheduler != NULL) scheduler_free(vm->scheduler);
   if (vm->heap != NULL) heap_free(vm->heap);
   if (vm->symbols != NULL) symbol_table_free(vm->symbols);

@@ -113,6 +113,9 @@ struct VM {
   size_t texts_length;
   char *texts_owned;     // the same if malloced
   void *image_services;  // what the image layer hangs here for its primitives
+  void *foreign;         // what the C interface hangs here, and how to free it
+  void (*foreign_free)(VM *vm);
+  int64_t session;  // another number, above 0, in each run of the program: what holds addresses of C keeps it beside them
 };
 
 enum { ATTENTION_INTERRUPT = 1, ATTENTION_TIMER = 2, ATTENTION_PREEMPT = 4, ATTENTION_COLLECT = 8 };

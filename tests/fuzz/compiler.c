@@ -1,6 +1,7 @@
 // Fuzzes the compiler and the builder behind it: any bytes as a method and as a doit. What compiles must pass the verifier, and be listed.
 //
 // The first byte chooses the mode. One VM with the standard image serves many runs; it is replaced now and then, since symbols stay.
+#include "ffi/foreign.h"
 #include "image/builder.h"
 #include "image/launch.h"
 #include "image/snapshot.h"
@@ -21,6 +22,7 @@ static void open_vm(void) {
   if ((vm = vm_new(NULL)) == NULL) abort();
   launch_register(vm, &launch);
   snapshot_register(vm);
+  foreign_register(vm);
   if (snapshot_load(vm, image, length, true) != NULL) abort();
   class = AS(Binding, global_binding(vm, "OrderedCollection", 17))->value;
   runs = 0;

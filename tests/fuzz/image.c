@@ -5,6 +5,7 @@
 // objects, where everything has its meaning; some are anywhere.
 #include <string.h>
 
+#include "ffi/foreign.h"
 #include "image/launch.h"
 #include "image/snapshot.h"
 #include "tests/fuzz/fuzz.h"
@@ -69,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   collect_sometimes(vm);
   launch_register(vm, &launch);
   snapshot_register(vm);
+  foreign_register(vm);
   const char *wrong = snapshot_load(vm, (const uint8_t *)image.words, 8 * count, false);
   if (wrong == NULL && heap_verify(vm->heap, stderr) != 0) abort();
   vm_free(vm);

@@ -5,6 +5,7 @@
 // time, since Boehm's callbacks know one heap. The sanitizer builds are tested that way: forks are slow there.
 #include <stdlib.h>
 
+#include "ffi/foreign.h"
 #include "image/launch.h"
 #include "image/snapshot.h"
 #include "tests/unit/unit.h"
@@ -46,6 +47,7 @@ void open_vm(void) {
   must(vm != NULL, "no memory for a VM");
   launch_register(vm, &launch);
   snapshot_register(vm);
+  foreign_register(vm);
   heap_make_room(vm->heap, STRESS_GRANT);
 }
 

@@ -1,0 +1,21 @@
+// The C interface's part of a VM.
+#include "ffi/foreign.h"
+#include <stdlib.h>
+
+// Libraries stay open: their code may still be running.
+static void foreign_free(VM *vm) {
+  Foreign *foreign = foreign_of(vm);
+  function_table_free(foreign->functions);
+  free(foreign->libraries);
+  free(foreign->library_error);
+  free(foreign);
+}
+
+void foreign_register(VM *vm) {
+  Foreign *foreign = calloc(1, sizeof *foreign);
+  if (foreign == NULL || (foreign->functions = function_table_new()) == NULL) abort();
+  vm->foreign = foreign;
+  vm->foreign_free = foreign_free;
+  memory_primitives_register(vm);
+  library_primitives_register(vm);
+}

@@ -1,0 +1,23 @@
+// What the C interface keeps for a VM, and its primitives.
+#ifndef BATON_FFI_FOREIGN_H
+#define BATON_FFI_FOREIGN_H
+
+#include "ffi/function.h"
+
+// Hangs at vm->foreign.
+typedef struct {
+  FunctionTable *functions;
+  void **libraries;  // what dlopen answered, each once
+  size_t library_count;
+  char *library_error;  // dlerror's text of the last failure, or NULL
+} Foreign;
+
+static inline Foreign *foreign_of(const VM *vm) { return vm->foreign; }
+
+// Adds the primitives of this folder to a new VM; vm_free frees what they need.
+void foreign_register(VM *vm);
+
+void memory_primitives_register(VM *vm);
+void library_primitives_register(VM *vm);
+
+#endif
