@@ -66,7 +66,7 @@ golden: $(OUT)/unit
 
 check: deps
 	$(MAKE) $(OUT)/baton $(OUT)/test.image $(OUT)/mutate $(OUT)/unit
-	$(if $(filter release,$(MODE)),tools/tailcalls $(addprefix $(OUT)/vm/,send.o interpreter.o context.o process.o))
+	$(if $(filter release,$(MODE)),tools/tailcalls $(addprefix $(OUT)/,vm/send.o vm/interpreter.o vm/context.o vm/process.o ffi/callout.o))
 	$(UNIT_SETTINGS) $(OUT)/unit
 	tests/run $(OUT)
 

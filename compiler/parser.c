@@ -491,14 +491,39 @@ static Node *block(Compiler *c) {
 
 // --- pragmas
 
+// The argument of a part of the pragma's keyword, such as "error:"; NULL if it has no such part.
+static const Literal *pragma_part(const PragmaData *p, const char *part) {
+  size_t length = strlen(part), start = 0;
+  for (size_t i = 0; i < p->argument_count; i++) {
+    const char *colon = memchr(p->keyword.bytes + start, ':', p->keyword.length - start);
+    size_t end = colon == NULL ? p->keyword.length : (size_t)(colon - p->keyword.bytes) + 1;
+    if (end - start == length && memcmp(p->keyword.bytes + start, part, length) == 0) return &p->arguments[i];
+    start = end;
+  }
+  return NULL;
+}
+
+static void declare_reason(Compiler *c, Text name) {
+  Variable *v = scope_find_here(c->method_scope, name);
+  c->primitive_reason = v != NULL ? v : scope_declare(c, c->method_scope, name, c->token.start, false);
+}
+
+// <c: 'prototype' library: 'name' ...>: a call of C. Its parts but `error:` are for the one who links it.
+static bool note_foreign_call(Compiler *c, const PragmaData *p) {
+  if (p->keyword.length < 2 || memcmp(p->keyword.bytes, "c:", 2) != 0 || p->arguments[0].kind != LITERAL_STRING) return false;
+  const Literal *reason = pragma_part(p, "error:");
+  c->primitive = (Text){"foreignCall", 11};
+  if (reason != NULL && reason->kind == LITERAL_SYMBOL) declare_reason(c, reason->text);
+  return true;
+}
+
 static void note_primitive(Compiler *c, const PragmaData *p) {
+  if (p->argument_count > 0 && note_foreign_call(c, p)) return;
   if (p->argument_count == 0 || (p->arguments[0].kind != LITERAL_SYMBOL && p->arguments[0].kind != LITERAL_STRING)) return;
   bool with_reason = text_is(p->keyword, "primitive:error:") && p->argument_count == 2;
   if (text_is(p->keyword, "primitive:") || with_reason) c->primitive = p->arguments[0].text;
   if (!with_reason || p->arguments[1].kind != LITERAL_SYMBOL) return;
-  Text name = p->arguments[1].text;
-  Variable *v = scope_find_here(c->method_scope, name);
-  c->primitive_reason = v != NULL ? v : scope_declare(c, c->method_scope, name, c->token.start, false);
+  declare_reason(c, p->arguments[1].text);
 }
 
 static bool pragma_argument(Compiler *c, Literal *out) {
@@ -605,6 +630,22 @@ static void skip_interpreter_line(Compiler *c) {
   c->lexer.position = p;
 }
 
+static Node *variable_node(Compiler *c, Text name) {
+  Node *n = new_node(c, NODE_VARIABLE, 0);
+  n->name = name;
+  return n;
+}
+
+// A call of C without a body of its own that fails: ^ thisContext foreignCallFailed: reason.
+static void foreign_call_body(Compiler *c) {
+  static const Text hidden = {" reason", 7};  // no source can name it
+  if (c->primitive_reason == NULL) declare_reason(c, hidden);
+  Node *call = send(c, variable_node(c, (Text){"thisContext", 11}), (Text){"foreignCallFailed:", 18}, 0), *answer = new_node(c, NODE_RETURN, 0);
+  add_item(c, call, variable_node(c, c->primitive_reason->name));
+  answer->value = child(c, answer, call);
+  add_item(c, c->body, answer);
+}
+
 void parse(Compiler *c) {
   c->body = new_node(c, NODE_BLOCK, 0);
   c->method_scope = c->body->scope = push_scope(c);
@@ -620,4 +661,5 @@ void parse(Compiler *c) {
     pragmas_and_temporaries(c);
   }
   statements(c, c->body, TOKEN_END);
+  if (text_is(c->primitive, "foreignCall") && c->body->item_count == 0) foreign_call_body(c);
 }

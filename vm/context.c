@@ -43,9 +43,8 @@ Oop context_of_frame(VM *vm, Oop process, Oop *fp, Oop after) {
   return context;
 }
 
-void contexts_kill(VM *vm, Oop *fp) {
-  int64_t frame = fp - vm->stack_base;
-  Oop context = AS(Process, vm->process)->contexts;
+void contexts_kill_in(VM *vm, Oop process, int64_t frame) {
+  Oop context = AS(Process, process)->contexts;
   while (context != OOP_NIL && oop_to_integer(AS(Context, context)->frame) >= frame) {
     Oop next = AS(Context, context)->next;
     AS(Context, context)->frame = OOP_NIL;
@@ -53,14 +52,16 @@ void contexts_kill(VM *vm, Oop *fp) {
     AS(Context, context)->pc = OOP_NIL;
     context = next;
   }
-  heap_store(vm->heap, vm->process, SLOT_OF(Process, contexts), context);
+  heap_store(vm->heap, process, SLOT_OF(Process, contexts), context);
 }
+
+void contexts_kill(VM *vm, Oop *fp) { contexts_kill_in(vm, vm->process, fp - vm->stack_base); }
 
 // --- non-local return
 
 static bool unwind_between(Oop *fp, const Oop *home) {
   for (Oop *f = fp; f > home; f = frame_caller(f))
-    if (code_flag(f[-1], CODE_UNWIND_MARK)) return true;
+    if (code_flag(f[-1], CODE_UNWIND_MARK) || f[-3] & FRAME_IS_CALLBACK) return true;
   return false;
 }
 
@@ -287,21 +288,35 @@ static int primitive_context_next_unwind(ARGS) {
   return find_marked(PASS, CODE_UNWIND_MARK, stop);
 }
 
-// Only frames of the running process can be returned from.
-static Oop *own_frame(VM *vm, Oop context) {
+// Only frames of the running process can be returned from, and none below C code that has called back.
+static Oop *own_frame(VM *vm, Oop context, Oop *fp) {
   if (!is_context(context) || AS(Context, context)->process != vm->process) return NULL;
-  return context_frame(vm, context);
+  Oop *frame = context_frame(vm, context);
+  for (Oop *f = fp; frame != NULL && f > frame; f = frame_caller(f))
+    if (f[-3] & FRAME_IS_CALLBACK) return NULL;
+  return frame;
+}
+
+// The frame that C has called, nearest to the receiver's among its callers above the argument's; nil if there is none.
+static int primitive_context_next_callback(ARGS) {
+  Oop *frame = receiver_frame(vm, fp[0]);
+  const Oop *stop = is_context(fp[1]) ? context_frame(vm, fp[1]) : NULL;
+  if (frame == NULL) return answer(PASS, OOP_NIL);
+  if (frame > stop && frame[-3] & FRAME_IS_CALLBACK) return answer(PASS, fp[0]);
+  while (!(frame[-3] & FRAME_IS_BASE) && (frame = frame_caller(frame)) > stop)
+    if (frame[-3] & FRAME_IS_CALLBACK) return answer_context(PASS, AS(Context, fp[0])->process, frame, fp[0]);
+  return answer(PASS, OOP_NIL);
 }
 
 static int primitive_context_return(ARGS) {
-  Oop *frame = own_frame(vm, fp[0]);
+  Oop *frame = own_frame(vm, fp[0], fp);
   if (frame == NULL) return fail(PASS, FAIL_BAD_STATE);
   return return_value(PASS, frame, fp[1]);
 }
 
 // Cuts the stack to the frame and goes on in it with the value as the result of what it last called.
 static int primitive_context_resume(ARGS) {
-  Oop *frame = own_frame(vm, fp[0]);
+  Oop *frame = own_frame(vm, fp[0], fp);
   if (frame == NULL || frame == fp) return fail(PASS, FAIL_BAD_STATE);
   Oop *callee = fp;
   while (frame_caller(callee) != frame) callee = frame_caller(callee);
@@ -311,7 +326,7 @@ static int primitive_context_resume(ARGS) {
 }
 
 static int primitive_context_restart(ARGS) {
-  Oop *frame = own_frame(vm, fp[0]);
+  Oop *frame = own_frame(vm, fp[0], fp);
   if (frame == NULL) return fail(PASS, FAIL_BAD_STATE);
   Oop *callee = fp;
   while (callee > frame && frame_caller(callee) != frame) callee = frame_caller(callee);
@@ -341,6 +356,7 @@ void context_primitives_register(VM *vm) {
       {"contextPc", 0, NULL, primitive_context_pc, false},
       {"contextNextHandler", 0, NULL, primitive_context_next_handler, false},
       {"contextNextUnwind", 1, NULL, primitive_context_next_unwind, false},
+      {"contextNextCallback", 1, NULL, primitive_context_next_callback, false},
       {"contextReturn", 1, NULL, primitive_context_return, false},
       {"contextResume", 1, NULL, primitive_context_resume, false},
       {"contextRestart", 0, NULL, primitive_context_restart, false},

@@ -382,6 +382,8 @@ void heap_collect(Heap *heap) {
   heap->old_since_full = 0;
   size_t live = old_space_in_use();
   heap->full_threshold = live > FULL_STEP ? live : FULL_STEP;
+  if (heap->deferred_at != 0) heap->statistics.deferred_nanoseconds += platform_monotonic_nanoseconds() - heap->deferred_since;
+  heap->deferred_at = 0;
   uint64_t spent = platform_monotonic_nanoseconds() - start;
   heap->statistics.full_collections++;
   heap->statistics.full_nanoseconds += spent;
@@ -394,10 +396,27 @@ void heap_collect(Heap *heap) {
 bool heap_is_live(Heap *heap, Oop object) { return old_space_is_marked(heap, object); }
 bool heap_wants_full(const Heap *heap) { return heap->old_since_full > heap->full_threshold; }
 
+bool heap_full_was_deferred(const Heap *heap) { return heap->deferred_at != 0; }
+
+// Whether the full collection that is due shall wait.
+static bool defer_full(Heap *heap) {
+  if (heap->options.defers_full == NULL || !heap->options.defers_full(heap->options.owner)) return false;
+  size_t used = old_space_in_use();
+  if (heap->deferred_at == 0) {
+    heap->deferred_at = used;
+    heap->deferred_since = platform_monotonic_nanoseconds();
+    heap->statistics.deferred_collections++;
+  }
+  size_t half = heap->deferred_at / 2;
+  if (used < heap->deferred_at + (half > FULL_STEP ? half : FULL_STEP)) return true;
+  heap->statistics.bounded_collections++;
+  return false;
+}
+
 bool heap_make_room(Heap *heap, size_t bytes) {
   size_t young = (size_t)(heap->fast.eden_next - heap->eden_start);
   size_t step = heap->options.max_heap_bytes / 64;  // near the limit, a full collection pays only after so much
-  if (heap_wants_full(heap) || (over_limit(heap, bytes + young) && heap->old_since_full > step)) heap_collect(heap);
+  if ((heap_wants_full(heap) && !defer_full(heap)) || (over_limit(heap, bytes + young) && heap->old_since_full > step)) heap_collect(heap);
   else heap_scavenge(heap);
   if (over_limit(heap, bytes) && heap->old_since_full > 0) heap_collect(heap);
   size_t reserve = reserve_bytes(heap);

@@ -26,6 +26,7 @@ typedef struct {
   Oop (*class_at)(void *owner, uint32_t index);  // the class of an index, as the owner's table has it
   void (*before_full)(void *owner);              // before marking: flush method caches and the like; may be NULL
   void (*after_full)(void *owner);               // after marking, before sweep: drop dead entries of C tables, test with heap_is_live; may be NULL
+  bool (*defers_full)(void *owner);              // whether a full collection should rather wait; may be NULL
   void *owner;
 } HeapOptions;
 
@@ -33,6 +34,7 @@ typedef struct {
   uint64_t scavenges, full_collections, promoted_bytes, allocated_bytes;  // allocated: as of the last scavenge plus eden used
   uint64_t scavenge_nanoseconds, scavenge_max_nanoseconds, full_nanoseconds, full_max_nanoseconds;
   uint64_t finalized;
+  uint64_t deferred_collections, deferred_nanoseconds, bounded_collections;  // full ones put off, for how long, and how many could not wait
   size_t eden_bytes, eden_used, survivor_used, old_bytes, old_free_bytes, max_heap_bytes;
 } HeapStatistics;
 
@@ -93,11 +95,13 @@ void heap_scavenge(Heap *heap);
 // Full collection: scavenge that tenures everything, mark and sweep old space, weak references, ephemerons.
 void heap_collect(Heap *heap);
 // What the interpreter calls after an allocation failed: scavenges, or collects fully when old space has grown enough
-// or the limit is near. Answers false if even then `bytes` will not fit under the limit (out of memory). From then on, until a good part of
+// or the limit is near. A full collection that the owner wants put off waits until old space has grown by half since, at least by 32 MB, or
+// the limit is near. Answers false if even then `bytes` will not fit under the limit (out of memory). From then on, until a good part of
 // the heap is free again, a reserve (a sixteenth of the limit, at most 16 MB) lies above the limit, for those who handle that.
 bool heap_make_room(Heap *heap, size_t bytes);
 // Whether heap_make_room has answered false because the reserve is used up too.
 bool heap_is_exhausted(const Heap *heap);
+bool heap_full_was_deferred(const Heap *heap);  // a full collection is due that was put off
 void heap_set_max_bytes(Heap *heap, size_t bytes);
 // True when old space has grown so much since the last full collection that one is due.
 bool heap_wants_full(const Heap *heap);

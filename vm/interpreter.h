@@ -29,7 +29,9 @@
 #define PASS vm, ip, fp, k
 typedef int Instruction(ARGS);
 
-enum { RUN_ON, RUN_EXIT };
+// EXIT: the program ends. RELEASED: this thread owns the VM no longer and goes back to where it waits for it, touching nothing. CALLBACK: the
+// Smalltalk code that C has called has returned.
+enum { RUN_ON, RUN_EXIT, RUN_RELEASED, RUN_CALLBACK };
 
 // Instructions that the interpreter puts in the place of OP_SEND, and of OP_ADD and its neighbours where they have met floats; never in an
 // image file.
@@ -64,6 +66,7 @@ enum { STACK_RESERVE = 64, FRAME_HEADER = 3, SMALL_FRAME = 32 };
 #define FRAME_IS_BASE ((uint64_t)1 << 41)   // the first frame of a process: returning ends the process
 #define FRAME_DISCARDS ((uint64_t)1 << 42)  // called between two instructions: the result is dropped
 #define FRAME_TESTS ((uint64_t)1 << 43)     // called by the jump before the return address: the result says where to go on
+#define FRAME_IS_CALLBACK ((uint64_t)1 << 44)  // called by C: the result is for it
 #define FRAME_DELTA_MASK ((uint64_t)0xFFFFFFFF)
 
 // How to run the target of a send, in the `extra` word of a cache as a SmallInteger: kind | operand << 8.
@@ -161,6 +164,7 @@ INLINE int interject_known(ARGS, KnownSelector selector, Oop receiver, Oop argum
 
 // --- context.c
 Oop context_of_frame(VM *vm, Oop process, Oop *fp, Oop after);  // OOP_NONE: needs collection. `after`: a younger context, or OOP_NONE
+void contexts_kill_in(VM *vm, Oop process, int64_t frame);      // contexts of a process's frames that many words from its stack's base and above
 void contexts_kill(VM *vm, Oop *fp);                            // all contexts of frames at or above fp (younger or equal) in the running process
 Oop *context_frame(VM *vm, Oop context);                        // NULL when the frame has gone
 Instruction instruction_return_nonlocal;
@@ -175,7 +179,9 @@ bool stack_overflows(VM *vm, const Oop *top);   // whether a frame that ends at 
 bool stack_grow(VM *vm, size_t words);          // at least so many more words; vm->fp moves. False: not possible now
 void process_load(VM *vm, Oop process);         // makes it the running one
 void process_unload(VM *vm);                    // writes the running one's state into its Process
-int process_switch(VM *vm);                     // runs the best ready process; waits when there is none. RUN_EXIT: nothing can run any more
+int process_switch(VM *vm);                     // loads the best ready process, waiting when there is none, unless it must run on another thread. A RUN_ status
+void vm_run_thread(VM *vm);                     // what a thread of the pool does when the VM has been handed to it
+bool process_is_ready(VM *vm);                  // some process could run
 void process_make_ready(VM *vm, Oop process, bool at_front);
 // When the heap's limit keeps the running stack from growing: what signalling StackOverflow needs, and no more. False: not possible.
 bool stack_grow_for_handler(VM *vm, size_t words);
@@ -186,7 +192,9 @@ int scheduler_attention(VM *vm, uint32_t bits);  // timers and preemption at a s
 Scheduler *scheduler_new(void);
 void scheduler_free(Scheduler *scheduler);
 bool scheduler_await_input(VM *vm, int fd);  // sleeps until there is input or its end; false: the user has interrupted
-void scheduler_wake(Scheduler *scheduler);   // async-signal-safe
+
+// --- calls.c
+int calls_answer_callback(ARGS, Oop *top, Oop value);  // the frame `top`, which C has called, returns
 
 // What a helper that needs memory does: saves the state, collects, and answers whether to go on.
 // `top`: end of the words in use, or NULL for the end of the frame's registers. vm->fp is the frame afterwards.

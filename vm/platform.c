@@ -1,5 +1,8 @@
 // What the operating system provides; the only file with conditions on the platform.
 #include "vm/platform.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,4 +21,30 @@ uint64_t platform_wall_microseconds(void) {
 size_t platform_memory_bytes(void) {
   long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
   return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
+}
+
+bool platform_open_pipe(int ends[2]) {
+  if (pipe(ends) != 0) return false;
+  for (int i = 0; i < 2; i++) {
+    (void)fcntl(ends[i], F_SETFL, fcntl(ends[i], F_GETFL) | O_NONBLOCK);
+    (void)fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+  }
+  return true;
+}
+
+void platform_poke(int end) {
+  int saved = errno;
+  ssize_t ignored = write(end, "!", 1);
+  (void)ignored;
+  errno = saved;
+}
+
+void platform_sleep(int end, uint64_t until) {
+  struct pollfd p = {end, POLLIN, 0};
+  uint64_t now = platform_monotonic_nanoseconds(), left = until > now ? until - now : 0;
+  struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
+  char buffer[64];
+  if (ppoll(&p, 1, until == UINT64_MAX ? NULL : &t, NULL) > 0)
+    while (read(end, buffer, sizeof buffer) > 0) {
+    }
 }

@@ -1,90 +1,41 @@
 // Processes: their stacks, the scheduler, semaphores, timers.
 //
 // A Process is in exactly one of: active, a run queue (a LinkedList in Processor's `queues`, by priority), a semaphore's list, the
-// timers alone (a Delay), or nowhere (suspended, terminated). The running process's state is in the VM (fp, ip, k, stack_base);
+// timers alone (a Delay), a call of C (vm/calls.c), or nowhere (suspended, terminated). The running process's state is in the VM (fp, ip, k, stack_base);
 // process_unload writes it into the Process, process_load reads it. A primitive that waits first returns from its own
 // frame, so a waiting process goes on in its caller; a result that is known only later is stored there (process_answer).
 //
-// Timers are a binary heap in an Array, by wakeTime (nanoseconds of the monotonic clock). While a process computes, a timer
-// thread sleeps until the earliest one and then asks for attention; an idle VM sleeps in poll on the wake pipe.
-#include "vm/interpreter.h"
+// A process may be bound to a native thread, by its affinity or because C code lies between its frames. The scheduler skips those whose
+// thread is in C, and hands the VM over to the thread of the one it chooses.
+//
+// Timers are a binary heap in an Array, by wakeTime (nanoseconds of the monotonic clock). While a process computes, the service
+// thread sleeps until the earliest one and then asks for attention. An idle VM is released when a call of C or a callback may need it;
+// else its owner sleeps in poll on the wake pipe.
+#include "vm/ownership.h"
 #include "vm/platform.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "vm/process.h"
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum { PRIORITY_LIMIT = 100, PRIORITY_DEFAULT = 40, STACK_INITIAL_WORDS = 64 + SMALL_FRAME + STACK_RESERVE, TIMERS_INITIAL = 16 };
-enum { STATE_SUSPENDED, STATE_READY, STATE_ACTIVE, STATE_WAITING, STATE_DELAYED, STATE_TERMINATED };
 
 struct Scheduler {
   uint64_t ready[2];  // priorities whose queue may hold a process
-  int wake_pipe[2];   // written by signal handlers and other threads; the idle VM polls it
-  int timer_pipe[2];  // tells the timer thread of a new deadline
-  pthread_t timer_thread;
-  bool timer_running;
-  _Atomic uint64_t deadline;  // of the earliest timer; 0: none
-  _Atomic bool closing;
+  int wake_pipe[2];   // written by signal handlers; the idle owner and the reader of standard input poll it
 };
-
-static ProcessObject *P(Oop process) { return AS(Process, process); }
-static int state_of(Oop process) { return (int)oop_to_integer(P(process)->state); }
-static void set_state(Oop process, int state) { P(process)->state = oop_from_integer(state); }
 
 // --- wake-ups
 
-static void set_nonblocking(int fd) { (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
-
-static bool pipe_open(int fds[2]) {
-  if (pipe(fds) != 0) return false;
-  for (int i = 0; i < 2; i++) {
-    set_nonblocking(fds[i]);
-    (void)fcntl(fds[i], F_SETFD, FD_CLOEXEC);
-  }
-  return true;
-}
-
-static void pipe_poke(int fd) {
-  int saved = errno;
-  ssize_t ignored = write(fd, "!", 1);
-  (void)ignored;
-  errno = saved;
-}
-
-// Sleeps until the pipe is written or the deadline (0: none) has come.
-static void pipe_sleep(int fd, uint64_t deadline) {
-  struct pollfd p = {fd, POLLIN, 0};
-  uint64_t now = platform_monotonic_nanoseconds();
-  uint64_t left = deadline > now ? deadline - now : 0;
-  struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
-  char buffer[64];
-  if (ppoll(&p, 1, deadline == 0 ? NULL : &t, NULL) > 0)
-    while (read(fd, buffer, sizeof buffer) > 0) {
-    }
-}
-
 Scheduler *scheduler_new(void) {
   Scheduler *s = calloc(1, sizeof *s);
-  if (s == NULL || !pipe_open(s->wake_pipe) || !pipe_open(s->timer_pipe)) {
-    free(s);
-    return NULL;
-  }
-  return s;
+  if (s != NULL && platform_open_pipe(s->wake_pipe)) return s;
+  free(s);
+  return NULL;
 }
 
 void scheduler_free(Scheduler *s) {
-  if (s->timer_running) {
-    atomic_store(&s->closing, true);
-    pipe_poke(s->timer_pipe[1]);
-    pthread_join(s->timer_thread, NULL);
-  }
-  for (int i = 0; i < 2; i++) {
-    close(s->wake_pipe[i]);
-    close(s->timer_pipe[i]);
-  }
+  for (int i = 0; i < 2; i++) close(s->wake_pipe[i]);
   free(s);
 }
 
@@ -101,31 +52,19 @@ bool scheduler_await_input(VM *vm, int fd) {
   }
 }
 
-void scheduler_wake(Scheduler *s) { pipe_poke(s->wake_pipe[1]); }
-
 static void ask_attention(VM *vm, uint32_t bits) {
   atomic_fetch_or(&vm->attention, bits);
   atomic_store(&vm->stack_limit, NULL);
 }
 
-void vm_interrupt(VM *vm) {
-  ask_attention(vm, ATTENTION_INTERRUPT);
-  scheduler_wake(vm->scheduler);
+static void ask_from_signal(VM *vm, uint32_t bits) {
+  ask_attention(vm, bits);
+  platform_poke(vm->scheduler->wake_pipe[1]);
+  ownership_poke_service(vm);
 }
 
-static void *timer_main(void *argument) {
-  VM *vm = argument;
-  Scheduler *s = vm->scheduler;
-  while (!atomic_load(&s->closing)) {
-    uint64_t deadline = atomic_load(&s->deadline);
-    if (deadline != 0 && platform_monotonic_nanoseconds() >= deadline) {
-      if (atomic_compare_exchange_strong(&s->deadline, &deadline, 0)) ask_attention(vm, ATTENTION_TIMER);
-      continue;
-    }
-    pipe_sleep(s->timer_pipe[0], deadline);
-  }
-  return NULL;
-}
+void vm_interrupt(VM *vm) { ask_from_signal(vm, ATTENTION_INTERRUPT); }
+void vm_request_report(VM *vm) { ask_from_signal(vm, ATTENTION_REPORT); }
 
 // --- lists
 
@@ -169,7 +108,7 @@ static bool list_remove(VM *vm, Oop list, Oop process) {
 
 // --- run queues
 
-static int priority_of(Oop process) {
+int process_priority(Oop process) {
   int64_t p = is_integer(P(process)->priority) ? oop_to_integer(P(process)->priority) : PRIORITY_DEFAULT;
   return p < 1 ? 1 : p >= PRIORITY_LIMIT ? PRIORITY_LIMIT - 1 : (int)p;
 }
@@ -177,15 +116,15 @@ static int priority_of(Oop process) {
 static Oop queue_at(VM *vm, int priority) { return object_slots(AS(ProcessorScheduler, vm->processor)->queues)[priority]; }
 
 void process_make_ready(VM *vm, Oop process, bool at_front) {
-  int priority = priority_of(process);
+  int priority = process_priority(process);
   set_state(process, STATE_READY);
   P(process)->waitingOn = OOP_NIL;
   list_append(vm, queue_at(vm, priority), process, at_front);
   vm->scheduler->ready[priority >> 6] |= 1ull << (priority & 63);
-  if (vm->process != OOP_NIL && priority > priority_of(vm->process)) ask_attention(vm, ATTENTION_PREEMPT);
+  if (vm->process != OOP_NIL && priority > process_priority(vm->process)) ask_attention(vm, ATTENTION_PREEMPT);
 }
 
-static int best_ready_priority(VM *vm) {
+int process_best_ready(VM *vm) {
   Scheduler *s = vm->scheduler;
   for (int word = 1; word >= 0; word--)
     while (s->ready[word] != 0) {
@@ -195,6 +134,20 @@ static int best_ready_priority(VM *vm) {
     }
   return 0;
 }
+
+bool process_is_ready(VM *vm) { return process_best_ready(vm) != 0; }
+
+// The best process whose thread is not in C; OOP_NONE if there is none.
+static Oop best_runnable(VM *vm) {
+  for (int priority = process_best_ready(vm); priority > 0; priority--) {
+    if (!(vm->scheduler->ready[priority >> 6] >> (priority & 63) & 1)) continue;
+    for (Oop p = AS(LinkedList, queue_at(vm, priority))->firstLink; p != OOP_NIL; p = P(p)->nextLink)
+      if (process_may_run(vm, p)) return p;
+  }
+  return OOP_NONE;
+}
+
+bool process_is_runnable(VM *vm) { return best_runnable(vm) != OOP_NONE; }
 
 static bool make_queues(VM *vm) {
   Oop queues = heap_allocate_old(vm->heap, CLASS_Array, FORMAT_INDEXABLE, PRIORITY_LIMIT);
@@ -332,11 +285,28 @@ bool collect_at(VM *vm, const uint32_t *ip, Oop *fp, Oop *k, Oop *top, size_t by
 }
 
 // Puts a result where the waiting process expects it.
-static void process_answer(VM *vm, Oop process, Oop value) {
+void process_answer(Oop process, Oop value) {
   Oop *fp = object_slots(P(process)->stack) + oop_to_integer(P(process)->frame);
   fp[(oop_to_ip(P(process)->pc)[-1] >> 8) & 255] = value;
-  (void)vm;
 }
+
+static Oop *cut_top_frame(VM *vm, Oop process) {
+  Oop stack = P(process)->stack, *base = object_slots(stack), *fp = base + oop_to_integer(P(process)->frame), *caller = frame_caller(fp);
+  if (fp[-3] & FRAME_HAS_CONTEXT) contexts_kill_in(vm, process, fp - base);
+  P(process)->pc = fp[-2];
+  P(process)->frame = oop_from_integer(caller - base);
+  base[0] = oop_from_integer(caller + code_registers(caller[-1]) - base);
+  if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
+  return fp;
+}
+
+uint64_t process_leave_frame(VM *vm, Oop process, Oop value) {
+  uint64_t flags = cut_top_frame(vm, process)[-3] & (FRAME_DISCARDS | FRAME_TESTS);
+  if (flags == 0) process_answer(process, value);
+  return flags;
+}
+
+void process_leave_callback(VM *vm, Oop process) { cut_top_frame(vm, process); }
 
 // --- timers
 
@@ -400,24 +370,14 @@ static void timer_add(VM *vm, Oop process, uint64_t when) {
   timer_up(vm, last);
 }
 
-// Signals are for the main thread, whose reads they interrupt.
-static bool start_timer_thread(VM *vm) {
-  sigset_t all, former;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &former);
-  bool started = pthread_create(&vm->scheduler->timer_thread, NULL, timer_main, vm) == 0;
-  pthread_sigmask(SIG_SETMASK, &former, NULL);
-  return started;
-}
-
-// Tells the timer thread the earliest deadline; it starts when it is first needed.
+// Tells the service thread the earliest deadline.
 static void timer_announce(VM *vm) {
-  Scheduler *s = vm->scheduler;
+  Ownership *o = vm->ownership;
   uint64_t deadline = timer_count(vm) > 0 ? wake_time(timer_at(vm, 0)) : 0;
-  uint64_t former = atomic_exchange(&s->deadline, deadline);
+  uint64_t former = atomic_exchange(&o->deadline, deadline);
   if (deadline == 0) return;
-  if (!s->timer_running) s->timer_running = start_timer_thread(vm);
-  else if (former == 0 || deadline < former) pipe_poke(s->timer_pipe[1]);
+  bool ran = o->service_runs;
+  if (ownership_start_service(vm) && ran && (former == 0 || deadline < former)) ownership_poke_service(vm);
 }
 
 static void timers_expire(VM *vm) {
@@ -427,7 +387,7 @@ static void timers_expire(VM *vm) {
     timer_remove_at(vm, 0);
     if (state_of(process) == STATE_WAITING) {
       list_remove(vm, P(process)->waitingOn, process);
-      process_answer(vm, process, OOP_FALSE);
+      process_answer(process, OOP_FALSE);
     }
     process_make_ready(vm, process, false);
   }
@@ -439,16 +399,16 @@ static void timers_expire(VM *vm) {
 static void process_detach(VM *vm, Oop process) {
   bool timed = P(process)->wakeTime != OOP_NIL;
   timer_remove(vm, process);
-  if (state_of(process) == STATE_READY) list_remove(vm, queue_at(vm, priority_of(process)), process);
+  if (state_of(process) == STATE_READY) list_remove(vm, queue_at(vm, process_priority(process)), process);
   if (state_of(process) == STATE_WAITING) {
     list_remove(vm, P(process)->waitingOn, process);
-    if (timed) process_answer(vm, process, OOP_FALSE);
+    if (timed) process_answer(process, OOP_FALSE);
   }
   P(process)->waitingOn = OOP_NIL;
 }
 
 // A copy of a stack with room for so many more words, or the same stack.
-static bool reserve_on(VM *vm, Oop process, size_t words) {
+bool process_reserve(VM *vm, Oop process, size_t words) {
   Oop stack = P(process)->stack;
   size_t used = (size_t)oop_to_integer(object_slots(stack)[0]), size = object_size(stack);
   if (used + words + STACK_RESERVE <= size) return true;
@@ -462,18 +422,18 @@ static bool reserve_on(VM *vm, Oop process, size_t words) {
   return true;
 }
 
-// Pushes a frame on top of those of a process that does not run; what it answers is dropped. False: there is no memory.
-static bool push_frame(VM *vm, Oop process, Oop code, Oop receiver) {
-  if (!reserve_on(vm, process, FRAME_HEADER + frame_words(code_registers(code)))) return false;
+bool process_push(VM *vm, Oop process, uint64_t flags, Oop code, Oop receiver, Oop argument) {
+  if (!process_reserve(vm, process, FRAME_HEADER + frame_words(code_registers(code)))) return false;
   Oop stack = P(process)->stack;
   Oop *base = object_slots(stack);
   Oop *top = base + oop_to_integer(P(process)->frame);
   Oop *frame = top + code_registers(top[-1]) + FRAME_HEADER;
-  frame[-3] = oop_from_integer(frame - top) | FRAME_DISCARDS;
+  frame[-3] = oop_from_integer(frame - top) | flags;
   frame[-2] = P(process)->pc;
   frame[-1] = code;
   frame[0] = receiver;
-  base[0] = oop_from_integer(frame + 1 - base);
+  if (argument != OOP_NONE) frame[1] = argument;
+  base[0] = oop_from_integer(frame + (argument == OOP_NONE ? 1 : 2) - base);
   if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
   P(process)->frame = oop_from_integer(frame - base);
   P(process)->pc = ip_to_oop(code_instructions(code));
@@ -481,9 +441,23 @@ static bool push_frame(VM *vm, Oop process, Oop code, Oop receiver) {
 }
 
 static int wait_for_work(VM *vm) {
-  atomic_store(&vm->scheduler->deadline, 0);
-  pipe_sleep(vm->scheduler->wake_pipe[0], wake_time(timer_at(vm, 0)));
+  atomic_store(&vm->ownership->deadline, 0);
+  platform_sleep(vm->scheduler->wake_pipe[0], wake_time(timer_at(vm, 0)));
   timers_expire(vm);
+  return RUN_ON;
+}
+
+// The same, where calls of C or callbacks may need the VM: a thread that has nothing else to do parks.
+static int release_and_wait(VM *vm) {
+  timer_announce(vm);
+  if (!ownership_start_service(vm)) return wait_for_work(vm);
+  Thread *me = vm->thread;
+  if (atomic_load(&vm->attention) != 0 || !ownership_release_idle(vm)) {
+    calls_drain(vm);
+    return RUN_ON;
+  }
+  if (me->call == NULL) return RUN_RELEASED;
+  ownership_wait(me);
   return RUN_ON;
 }
 
@@ -493,19 +467,26 @@ static bool tell_main(VM *vm, const char *selector) {
   if (process == OOP_NIL || P(process)->stack == OOP_NIL || symbol == OOP_NONE) return false;
   Oop method = class_lookup(vm, class_at(vm, CLASS_Process), symbol);
   if (method == OOP_NONE || method == OOP_NIL || code_arguments(method) != 0) return false;
+  if (state_of(process) == STATE_IN_CALL) return calls_tell(vm, process, method);
   process_detach(vm, process);
-  if (!push_frame(vm, process, method, process)) return false;
+  if (!process_push(vm, process, FRAME_DISCARDS, method, process, OOP_NONE)) return false;
   process_make_ready(vm, process, true);
   return true;
 }
 
 // Nobody is ready: waits until somebody is, or tells the main process why that cannot be.
 static int find_work(VM *vm) {
-  if (atomic_fetch_and(&vm->attention, ~(uint32_t)ATTENTION_INTERRUPT) & ATTENTION_INTERRUPT) {
+  uint32_t bits = atomic_exchange(&vm->attention, 0);
+  if (bits & ATTENTION_REPORT) calls_report(vm, stderr);
+  if (bits & ATTENTION_COLLECT) vm_collect(vm, 0);
+  if (bits & ATTENTION_INTERRUPT) {
     if (tell_main(vm, "interrupted")) return RUN_ON;
     vm->exit_code = 130;
     return RUN_EXIT;
   }
+  timers_expire(vm);
+  if (process_is_runnable(vm)) return RUN_ON;
+  if (vm->ownership->in_flight_count > 0 || vm->foreign_entries > 0) return release_and_wait(vm);
   if (timer_count(vm) > 0) return wait_for_work(vm);
   if (tell_main(vm, "deadlocked")) return RUN_ON;
   fprintf(stderr, "baton: every process waits for something that cannot happen\n");
@@ -513,24 +494,50 @@ static int find_work(VM *vm) {
   return RUN_EXIT;
 }
 
+// The chosen process is loaded; it must run on that thread, or on any that is in no call (NULL). Answers RUN_ON when this is one.
+static int go_to_thread(VM *vm, Thread *thread) {
+  Thread *me = vm->thread;
+  if (thread == me || (thread == NULL && me->call == NULL)) return RUN_ON;
+  if (thread == NULL) thread = ownership_take_parked(vm);
+  if (thread == NULL) vm_fatal(vm, "no native thread is left");
+  bool inside = me->call != NULL;
+  ownership_hand_over(vm, thread);
+  if (!inside) return RUN_RELEASED;
+  ownership_wait(me);
+  return RUN_ON;
+}
+
 int process_switch(VM *vm) {
-  int priority;
-  while ((priority = best_ready_priority(vm)) == 0)
-    if (find_work(vm) == RUN_EXIT) return RUN_EXIT;
-  process_load(vm, list_take_first(vm, queue_at(vm, priority)));
-  if (atomic_load(&vm->scheduler->deadline) == 0 && timer_count(vm) > 0) timer_announce(vm);
+  while (vm->process == OOP_NIL) {
+    if (ownership_word(vm) & WORD_WANTED) calls_drain(vm);
+    Oop process = best_runnable(vm);
+    if (process == OOP_NONE) {
+      int status = find_work(vm);
+      if (status != RUN_ON) return status;
+      continue;
+    }
+    list_remove(vm, queue_at(vm, process_priority(process)), process);
+    Thread *thread = process_thread(vm, process);
+    process_load(vm, process);
+    if (atomic_load(&vm->ownership->deadline) == 0 && timer_count(vm) > 0) timer_announce(vm);
+    int status = go_to_thread(vm, thread);
+    if (status != RUN_ON) return status;
+  }
   return RUN_ON;
 }
 
 int scheduler_attention(VM *vm, uint32_t bits) {
+  if (bits & ATTENTION_REPORT) calls_report(vm, stderr);
+  if (bits & ATTENTION_COLLECT) vm_collect(vm, 0);
+  if (bits & ATTENTION_REQUEST) calls_drain(vm);
   if (bits & ATTENTION_TIMER) {
     timers_expire(vm);
     timer_announce(vm);
-    // what expired may have asked for attention again
-    atomic_fetch_and(&vm->attention, ~(uint32_t)ATTENTION_PREEMPT);
-    stack_reset_limit(vm, vm->fp);
   }
-  if (best_ready_priority(vm) <= priority_of(vm->process)) return RUN_ON;
+  // what has become ready may have asked for attention again
+  atomic_fetch_and(&vm->attention, ~(uint32_t)ATTENTION_PREEMPT);
+  stack_reset_limit(vm, vm->fp);
+  if (process_best_ready(vm) <= process_priority(vm->process)) return RUN_ON;
   Oop process = vm->process;
   process_unload(vm);
   process_make_ready(vm, process, true);
@@ -603,11 +610,33 @@ bool vm_spawn_main(VM *vm, Oop receiver, Oop selector) {
   return vm->main_process != OOP_NIL;
 }
 
+// Runs processes on this thread, the owner, until that changes.
+static int run_as_owner(VM *vm) {
+  int status = vm->process != OOP_NIL ? RUN_ON : process_switch(vm);
+  return status == RUN_ON ? interpret(vm) : status;
+}
+
+void vm_run_thread(VM *vm) {
+  if (run_as_owner(vm) != RUN_EXIT) return;
+  // the program ends: that is for the first thread, unless C keeps it
+  Thread *first = ownership_thread(vm, 1);
+  vm->ended = true;
+  calls_end(vm);
+  if (first->call != NULL) {
+    fflush(NULL);
+    _exit(vm->exit_code);
+  }
+  ownership_hand_over(vm, first);
+}
+
 int vm_run(VM *vm) {
   if (!scheduler_prepare(vm)) return 1;
   vm->process = OOP_NIL;
-  vm->exiting = false;
-  if (process_switch(vm) == RUN_ON) interpret(vm);
+  vm->exiting = vm->ended = false;
+  int status;
+  while ((status = vm->ended ? RUN_EXIT : run_as_owner(vm)) == RUN_RELEASED)
+    if (!ownership_park(current_thread)) break;
+  calls_end(vm);
   if (vm->process != OOP_NIL && !vm->exiting) process_unload(vm);
   vm->process = OOP_NIL;
   vm->main_process = OOP_NIL;
@@ -651,19 +680,20 @@ static int retry_with_memory(ARGS) {
 // After making others ready: goes on with this process unless a better one is ready.
 static int answer_and_reschedule(ARGS, Oop value) {
   leave_primitive(vm, fp, value);
-  if (best_ready_priority(vm) > priority_of(vm->process)) {
+  if (process_best_ready(vm) > process_priority(vm->process)) {
     Oop process = vm->process;
     process_unload(vm);
     process_make_ready(vm, process, true);
-    if (process_switch(vm) == RUN_EXIT) return RUN_EXIT;
+    int status = process_switch(vm);
+    if (status != RUN_ON) return status;
   }
   return reload_and_go(PASS);
 }
 
 // The running process, whose state has been saved outside its primitive, stops here.
 static int switch_away(ARGS) {
-  if (process_switch(vm) == RUN_EXIT) return RUN_EXIT;
-  return reload_and_go(PASS);
+  int status = process_switch(vm);
+  return status == RUN_ON ? reload_and_go(PASS) : status;
 }
 
 static int primitive_process_new(ARGS) {
@@ -686,6 +716,10 @@ static int primitive_process_new(ARGS) {
 static int primitive_process_resume(ARGS) {
   Oop process = fp[0];
   if (!is_process(process)) return fail(PASS, FAIL_BAD_RECEIVER);
+  if (state_of(process) == STATE_IN_CALL) {
+    process_call(process)->suspended = false;
+    return return_value(PASS, fp, process);
+  }
   if (state_of(process) != STATE_SUSPENDED || P(process)->stack == OOP_NIL) return fail(PASS, FAIL_BAD_STATE);
   process_make_ready(vm, process, false);
   return answer_and_reschedule(PASS, process);
@@ -696,6 +730,10 @@ static int primitive_process_suspend(ARGS) {
   if (!is_process(process)) return fail(PASS, FAIL_BAD_RECEIVER);
   if (state_of(process) == STATE_TERMINATED) return fail(PASS, FAIL_BAD_STATE);
   if (process != vm->process) {
+    if (state_of(process) == STATE_IN_CALL) {
+      process_call(process)->suspended = true;
+      return return_value(PASS, fp, process);
+    }
     process_detach(vm, process);
     set_state(process, STATE_SUSPENDED);
     return return_value(PASS, fp, process);
@@ -708,7 +746,7 @@ static int primitive_process_suspend(ARGS) {
 
 static int primitive_process_yield(ARGS) {
   Oop process = vm->process;
-  if (best_ready_priority(vm) < priority_of(process)) return return_value(PASS, fp, fp[0]);
+  if (process_best_ready(vm) < process_priority(process)) return return_value(PASS, fp, fp[0]);
   leave_primitive(vm, fp, fp[0]);
   process_unload(vm);
   process_make_ready(vm, process, false);
@@ -723,7 +761,7 @@ static int primitive_process_set_priority(ARGS) {
   int64_t priority = is_integer(fp[1]) ? oop_to_integer(fp[1]) : 0;
   if (priority < 1 || priority >= PRIORITY_LIMIT) return fail(PASS, FAIL_OUT_OF_RANGE);
   bool ready = state_of(process) == STATE_READY;
-  if (ready) list_remove(vm, queue_at(vm, priority_of(process)), process);
+  if (ready) list_remove(vm, queue_at(vm, process_priority(process)), process);
   P(process)->priority = oop_from_integer(priority);
   if (ready) process_make_ready(vm, process, false);
   return answer_and_reschedule(PASS, process);
@@ -754,10 +792,15 @@ static int primitive_process_top_context(ARGS) {
 static int primitive_process_inject(ARGS) {
   Oop process = fp[0], block = fp[1];
   if (!is_process(process) || process == vm->process || P(process)->stack == OOP_NIL) return fail(PASS, FAIL_BAD_STATE);
+  if (state_of(process) == STATE_IN_CALL) {
+    if (P(process)->pending != OOP_NIL) return fail(PASS, FAIL_BAD_STATE);
+    heap_store(vm->heap, process, SLOT_OF(Process, pending), block);
+    return return_value(PASS, fp, process);
+  }
   if (class_index_of(block) != CLASS_BlockClosure) return fail(PASS, FAIL_BAD_ARGUMENT);
   Oop code = AS(BlockClosure, block)->code;
   if (code_arguments(code) != 0) return fail(PASS, FAIL_WRONG_ARGUMENT_COUNT);
-  if (!push_frame(vm, process, code, block)) return retry_with_memory(PASS);
+  if (!process_push(vm, process, FRAME_DISCARDS, code, block, OOP_NONE)) return retry_with_memory(PASS);
   return return_value(PASS, fp, process);
 }
 
@@ -812,17 +855,34 @@ static Oop take_waiting(VM *vm, Oop semaphore) {
   return first;
 }
 
-static int primitive_semaphore_signal(ARGS) {
-  Oop semaphore = fp[0];
-  if (!is_semaphore(semaphore)) return fail(PASS, FAIL_BAD_RECEIVER);
+void process_signal(VM *vm, Oop semaphore) {
   Oop process = take_waiting(vm, semaphore);
   if (process == OOP_NONE) {
     AS(Semaphore, semaphore)->excessSignals = oop_from_integer(excess_of(semaphore) + 1);
-    return return_value(PASS, fp, semaphore);
+    return;
   }
   timer_remove(vm, process);
   process_make_ready(vm, process, false);
+}
+
+static int primitive_semaphore_signal(ARGS) {
+  Oop semaphore = fp[0];
+  if (!is_semaphore(semaphore)) return fail(PASS, FAIL_BAD_RECEIVER);
+  process_signal(vm, semaphore);
   return answer_and_reschedule(PASS, semaphore);
+}
+
+// Binds the running process to a native thread, by number, or to none (nil), and goes there.
+static int primitive_process_bind(ARGS) {
+  Oop process = fp[0];
+  if (!is_process(process) || process != vm->process) return fail(PASS, FAIL_BAD_RECEIVER);
+  if (process_call(process) != NULL) return fail(PASS, FAIL_BAD_STATE);
+  if (fp[1] != OOP_NIL && (!is_integer(fp[1]) || ownership_thread(vm, oop_to_integer(fp[1])) == NULL)) return fail(PASS, FAIL_NOT_FOUND);
+  P(process)->affinity = fp[1];
+  leave_primitive(vm, fp, process);
+  process_unload(vm);
+  process_make_ready(vm, process, true);
+  return switch_away(PASS);
 }
 
 static int primitive_delay_until(ARGS) {
@@ -850,6 +910,7 @@ void process_primitives_register(VM *vm) {
       {"processRemoveFromWaiting", 0, NULL, primitive_process_remove_from_waiting, false},
       {"processTopContext", 0, NULL, primitive_process_top_context, false},
       {"processInject", 1, NULL, primitive_process_inject, false},
+      {"processBind", 1, NULL, primitive_process_bind, false},
       {"semaphoreWait", 0, NULL, primitive_semaphore_wait, false},
       {"semaphoreWaitUntil", 1, NULL, primitive_semaphore_wait_until, false},
       {"semaphoreSignal", 0, NULL, primitive_semaphore_signal, false},

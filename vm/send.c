@@ -398,9 +398,11 @@ static int go_on_as_asked(ARGS, Oop answer) {
 int return_value(ARGS, Oop *top, Oop value) {
   Oop saved = top[-3];
   if (saved & FRAME_HAS_CONTEXT || top < fp) contexts_kill(vm, top);
+  if (saved & FRAME_IS_CALLBACK) return calls_answer_callback(PASS, top, value);
   if (saved & FRAME_IS_BASE) {
     vm_save_state(vm, ip, top, k);
-    if (process_finish(vm) == RUN_EXIT) return RUN_EXIT;
+    int status = process_finish(vm);
+    if (status != RUN_ON) return status;
     ip = vm->ip;
     fp = vm->fp;
     k = vm->k;
@@ -427,7 +429,8 @@ int safepoint(ARGS) {
   }
   if (bits != 0) {
     vm_save_state(vm, ip, fp, k);
-    if (scheduler_attention(vm, bits) == RUN_EXIT) return RUN_EXIT;
+    int status = scheduler_attention(vm, bits);
+    if (status != RUN_ON) return status;
     ip = vm->ip;
     fp = vm->fp;
     k = vm->k;
@@ -438,7 +441,8 @@ int safepoint(ARGS) {
 // Goes on with another process: this one is out of stack while it handles just that.
 static int abandon(ARGS) {
   (void)ip, (void)fp, (void)k;
-  if (process_abandon(vm, "stack overflow while handling one") == RUN_EXIT) return RUN_EXIT;
+  int status = process_abandon(vm, "stack overflow while handling one");
+  if (status != RUN_ON) return status;
   ip = vm->ip;
   fp = vm->fp;
   k = vm->k;

@@ -1,5 +1,6 @@
 // Making and freeing a VM, its roots, and the report when it has a bug.
 #include "vm/interpreter.h"
+#include "vm/ownership.h"
 #include <errno.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@ static void enumerate_roots(void *owner, bool young_only, RootVisitor visit, voi
   Oop *single[] = {&vm->process, &vm->main_process, &vm->smalltalk, &vm->processor, &vm->timers, &vm->character_symbols};
   for (size_t i = 0; i < sizeof single / sizeof *single; i++) visit(context, single[i]);
   for (uint32_t i = 1; i < vm->class_count; i++) visit(context, &vm->class_table[i]);
+  calls_enumerate_roots(vm, visit, context);
+  if (vm->foreign_roots != NULL) vm->foreign_roots(vm, visit, context);
   if (young_only) return;
   for (size_t i = 0; i < SELECTOR_LIMIT; i++) visit(context, &vm->selectors[i]);
   for (size_t i = 0; i < FAIL_LIMIT; i++) visit(context, &vm->reasons[i]);
@@ -67,6 +70,8 @@ static Oop class_for_heap(void *owner, uint32_t index) {
   return index < vm->class_count ? vm->class_table[index] : OOP_NIL;
 }
 
+static bool calls_are_in_flight(void *owner) { return ((VM *)owner)->ownership->in_flight_count > 0; }
+
 static Heap *make_heap(VM *vm, const VMOptions *options) {
   HeapOptions o = {.eden_bytes = options->eden_bytes,
                    .max_heap_bytes = options->max_heap_bytes,
@@ -74,6 +79,7 @@ static Heap *make_heap(VM *vm, const VMOptions *options) {
                    .class_at = class_for_heap,
                    .before_full = before_full,
                    .after_full = after_full,
+                   .defers_full = calls_are_in_flight,
                    .owner = vm};
   return heap_new(&o);
 }
@@ -105,7 +111,9 @@ VM *vm_new(const VMOptions *options) {
   vm->global_cache = calloc(GLOBAL_CACHE_SIZE, sizeof(GlobalCacheEntry));
   vm->scheduler = scheduler_new();
   vm->symbols = symbol_table_new();
-  if (vm->global_cache == NULL || vm->scheduler == NULL || vm->symbols == NULL || vm->locale == NULL || (vm->heap = make_heap(vm, options)) == NULL) {
+  OwnershipOptions ownership = {.max_calls = options->max_calls, .heartbeat_microseconds = options->heartbeat_microseconds};
+  bool made = vm->global_cache != NULL && vm->scheduler != NULL && vm->symbols != NULL && vm->locale != NULL && ownership_open(vm, &ownership);
+  if (!made || (vm->heap = make_heap(vm, options)) == NULL) {
     vm_free(vm);
     errno = ENOMEM;
     return NULL;
@@ -118,6 +126,7 @@ VM *vm_new(const VMOptions *options) {
   system_primitives_register(vm);
   context_primitives_register(vm);
   process_primitives_register(vm);
+  calls_primitives_register(vm);
   if (!vm_intern_names(vm)) {
     vm_free(vm);
     errno = ENOMEM;
@@ -126,8 +135,10 @@ VM *vm_new(const VMOptions *options) {
   return vm;
 }
 
-void vm_free(VM *vm) {
-  if (vm == NULL) return;
+bool vm_free(VM *vm) {
+  if (vm == NULL) return true;
+  if (vm->foreign_close != NULL) vm->foreign_close(vm);
+  if (!ownership_close(vm)) return false;
   if (vm->foreign_free != NULL) vm->foreign_free(vm);
   if (vm->scheduler != NULL) scheduler_free(vm->scheduler);
   if (vm->heap != NULL) heap_free(vm->heap);
@@ -141,6 +152,7 @@ void vm_free(VM *vm) {
   free(vm->primitives_by_name);
   free(vm->linked);
   free(vm);
+  return true;
 }
 
 static void print_selector(FILE *out, Oop selector) {

@@ -11,6 +11,7 @@
 #define BATON_VERSION "0.1"
 
 typedef struct VM VM;
+struct Request;
 
 // --- primitives
 //
@@ -93,6 +94,8 @@ struct VM {
   GlobalCacheEntry *global_cache;
   _Atomic uint32_t attention;  // bits that ask the owner to look up at the next safepoint
   Scheduler *scheduler;
+  struct Ownership *ownership;  // vm/ownership.h
+  struct Thread *thread;        // the owner
   struct LinkedSite *linked;  // send sites whose inline cache is filled
   size_t linked_count, linked_capacity;
   Oop main_process;  // vm_run returns when it ends
@@ -103,7 +106,7 @@ struct VM {
   int exit_code;
   bool proxies;  // some class overrides class, isNil or notNil: the instructions for them send
 
-  bool exiting;
+  bool exiting, ended;
   size_t max_stack_words;
   bool handles_overflow;  // the running process has been told of a stack overflow and has not unwound yet
   void *locale;           // a locale_t with UTF-8, for the case of letters
@@ -112,13 +115,25 @@ struct VM {
   const char *texts;  // method sources of the image (image/snapshot.c)
   size_t texts_length;
   char *texts_owned;     // the same if malloced
+  void (*foreign_request)(VM *vm, struct Request *request);  // of a thread that the VM did not make
+  size_t foreign_entries;                                    // callbacks that C may call: while there are any, something may happen though every process waits
   void *image_services;  // what the image layer hangs here for its primitives
-  void *foreign;         // what the C interface hangs here, and how to free it
+  void *foreign;         // what the C interface hangs here, and how to free it: first no thread may use it any more
+  void (*foreign_close)(VM *vm);
   void (*foreign_free)(VM *vm);
+  void (*foreign_roots)(VM *vm, RootVisitor visit, void *context);
   int64_t session;  // another number, above 0, in each run of the program: what holds addresses of C keeps it beside them
 };
 
-enum { ATTENTION_INTERRUPT = 1, ATTENTION_TIMER = 2, ATTENTION_PREEMPT = 4, ATTENTION_COLLECT = 8 };
+// COLLECT: a full collection that was put off; REQUEST: from other threads; REPORT: what the calls in flight are, to standard error.
+enum {
+  ATTENTION_INTERRUPT = 1,
+  ATTENTION_TIMER = 2,
+  ATTENTION_PREEMPT = 4,
+  ATTENTION_COLLECT = 8,
+  ATTENTION_REQUEST = 16,
+  ATTENTION_REPORT = 32
+};
 
 static inline Oop primitive_fail(VM *vm, FailureReason reason) {
   vm->failure = reason;
@@ -185,9 +200,11 @@ void caches_flush_selector(VM *vm, Oop selector);
 // --- the VM
 typedef struct {
   size_t eden_bytes, max_heap_bytes, max_stack_words;
+  uint32_t max_calls;              // of C at once; 0: default
+  int64_t heartbeat_microseconds;  // 0: default; negative: no heartbeat
 } VMOptions;
 VM *vm_new(const VMOptions *options);  // an empty VM: heap, tables, primitives of this folder; NULL with errno on failure
-void vm_free(VM *vm);
+bool vm_free(VM *vm);  // false: some thread is still in C, so nothing was freed
 bool vm_intern_names(VM *vm);  // fills selectors and reasons from the symbol table, making what is missing. False: no memory
 // Runs until the given process ends or the VM is told to exit; answers the exit code.
 int vm_run(VM *vm);
@@ -199,6 +216,7 @@ bool vm_spawn_main(VM *vm, Oop receiver, Oop selector);
 bool vm_collect(VM *vm, size_t bytes);
 void vm_print_backtrace(VM *vm, Oop process, FILE *out);
 void vm_interrupt(VM *vm);  // async-signal-safe: the user's Ctrl-C
+void vm_request_report(VM *vm);  // async-signal-safe: prints the calls in flight to standard error at the next safepoint
 // The reserve for handling OutOfMemory is used up: says so with a backtrace and ends the program with exit code 1.
 _Noreturn void vm_out_of_memory(VM *vm);
 _Noreturn void vm_fatal(VM *vm, const char *message);  // a bug in the VM: report with all stacks, abort

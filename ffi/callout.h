@@ -1,0 +1,33 @@
+// Calls of C functions by processes: threaded (the VM is disowned meanwhile) or fast.
+#ifndef BATON_FFI_CALLOUT_H
+#define BATON_FFI_CALLOUT_H
+
+#include "ffi/call.h"
+#include "vm/ownership.h"
+#include <setjmp.h>
+
+typedef struct Callout Callout;
+
+// One call. What the VM knows of it comes first.
+struct Callout {
+  Call call;
+  const ForeignFunction *function;
+  CallFrame frame;
+  const Oop *arguments;  // where the process has them; valid until the call is listed
+  size_t argument_count;
+  jmp_buf recover;  // where a fault in the C function leads
+  int fault_signal;  // 0: none
+  uint64_t fault_address;
+  bool callback_refused;  // a fast call has called back
+  Callout *next_free;
+};
+
+void callout_primitives_register(VM *vm);
+void callouts_free(VM *vm);
+// Makes the native thread ready for C code that faults; once a thread.
+void faults_prepare_thread(Thread *thread);
+void cancelling_install(void);  // the handler of the signal that cancels calls
+// For the whole program: turns faults in C functions into errors, and others into reports.
+void faults_install(VM *vm);
+
+#endif
