@@ -52,10 +52,15 @@ demo: deps
 $(OUT)/mutate: $(OBJECTS) $(OUT)/tests/mutate.o
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
+# The library that the tests of the C interface call. No sanitizer: it crashes on purpose.
+$(OUT)/libbatontest.so: tests/ffi/testlib.c tests/ffi/testlib.h Makefile
+	@mkdir -p $(dir $@)
+	$(CC) -std=c11 -D_GNU_SOURCE -g -O1 $(WARNINGS) -Wno-conversion -I. -shared -fPIC -o $@ $< -lpthread
+
 # The C unit tests. They read the standard image from the directory they are in.
 UNIT := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/unit/*.c))
 $(UNIT): ALL_CFLAGS += -Wno-sign-conversion  # Check's comparisons convert
-$(OUT)/unit: $(OBJECTS) $(UNIT) $(OUT)/standard.image
+$(OUT)/unit: $(OBJECTS) $(UNIT) $(OUT)/standard.image | $(OUT)/libbatontest.so
 	$(CC) $(ALL_CFLAGS) -o $@ $(OBJECTS) $(UNIT) -lcheck -lsubunit -lrt $(LIBS)
 
 UNIT_SETTINGS := $(if $(filter asan tsan,$(MODE)),CK_FORK=no)  # to fork is slow there
@@ -65,7 +70,7 @@ golden: $(OUT)/unit
 	$(OUT)/unit --write-golden
 
 check: deps
-	$(MAKE) $(OUT)/baton $(OUT)/test.image $(OUT)/mutate $(OUT)/unit
+	$(MAKE) $(OUT)/baton $(OUT)/test.image $(OUT)/mutate $(OUT)/unit $(OUT)/libbatontest.so
 	$(if $(filter release,$(MODE)),tools/tailcalls $(addprefix $(OUT)/,vm/send.o vm/interpreter.o vm/context.o vm/process.o ffi/callout.o))
 	$(UNIT_SETTINGS) $(OUT)/unit
 	tests/run $(OUT)
