@@ -5,10 +5,14 @@
 // Otherwise the call was listed (vm/calls.c): its thread hands it in, and goes back to where threads wait; `finish` puts the result into the
 // saved state on whatever thread owns the VM then. A thread with C code below, which has called back, waits for its own process instead.
 //
+// A long call holds others up until the heartbeat notices, a millisecond or two. So functions that turn out to take long are remembered: while
+// others could run, the VM is handed to a parked thread at once when such a function is called.
+//
 // A failure goes on behind the primitive with the reason in its register, and Process>>callFailure says which argument it was.
 #include "ffi/callout.h"
 #include "ffi/foreign.h"
 #include "vm/interpreter.h"
+#include "vm/platform.h"
 #include "vm/process.h"
 #include <stdlib.h>
 
@@ -40,6 +44,21 @@ void callouts_free(VM *vm) {
 }
 
 // --- the C function runs
+
+enum { LENGTH_LONG = 2, LENGTH_MAX = 3, SHORT_NANOSECONDS = 50000 };
+
+// The VM has just been disowned: gives it away when the function has been slow and others could run.
+static void give_away(VM *vm, Callout *c) {
+  c->given_away = ownership_give_away(vm, &c->call) ? platform_monotonic_nanoseconds() : 0;
+}
+
+static ForeignFunction *learning(const Callout *c) { return (ForeignFunction *)(uintptr_t)c->function; }
+
+// Another thread has taken the VM while the call is in C.
+static void overtaken(Call *call) {
+  ForeignFunction *f = learning((Callout *)call);
+  if (f->length < LENGTH_MAX) f->length++;
+}
 
 static __attribute__((noinline)) void run_c(Thread *thread, Callout *c) {
   void *outer = thread->in_c;
@@ -89,6 +108,7 @@ static void finish_failed(VM *vm, Callout *c) {
 
 static void finish(VM *vm, Call *call) {
   Callout *c = (Callout *)call;
+  if (c->was_short && learning(c)->length > 0) learning(c)->length--;
   object_slots(call->process)[SLOT_OF(Process, lastError)] = oop_from_integer(c->frame.saved_errno);
   if (failure_of(c) != FAIL_NONE) {
     finish_failed(vm, c);
@@ -113,7 +133,7 @@ static void free_call(VM *vm, Call *call) { give_callout(vm, (Callout *)call); }
 
 static const char *name_of(const Call *call) { return ((const Callout *)call)->function->name; }
 
-static const CallMethods methods = {pin, finish, free_call, name_of};
+static const CallMethods methods = {overtaken, pin, finish, free_call, name_of};
 
 // --- the primitives
 
@@ -156,6 +176,7 @@ static int hand_in(ARGS, Callout *c) {
   Thread *thread = c->call.thread;
   bool inside = c->call.outer != NULL;
   c->call.request.kind = REQUEST_RETURNED;
+  c->was_short = c->given_away != 0 && platform_monotonic_nanoseconds() - c->given_away < SHORT_NANOSECONDS;
   if (!ownership_hand_in(vm, thread, &c->call.request)) {
     if (!inside) return RUN_RELEASED;
     ownership_wait(thread);
@@ -170,6 +191,7 @@ static int call_threaded(ARGS, Callout *c) {
   vm_save_state(vm, ip, fp, k);
   thread->call = &c->call;
   if (unlikely(!ownership_try_disown(o, thread, &c->call, process_is_ready(vm)))) ownership_disown_slowly(vm, &c->call);
+  if (unlikely(c->function->length >= LENGTH_LONG && (c->call.ticket & WORD_READY))) give_away(vm, c);
   run_c(thread, c);
   if (unlikely(!ownership_try_own(o, &c->call))) return hand_in(PASS, c);
   if (unlikely(c->call.listed)) {
@@ -183,7 +205,8 @@ static int call_threaded(ARGS, Callout *c) {
 static void fill_call(VM *vm, Callout *c, Oop function) {
   Thread *thread = vm->thread;
   c->fault_signal = 0;
-  c->callback_refused = false;
+  c->callback_refused = c->was_short = false;
+  c->given_away = 0;
   c->call.methods = &methods;
   c->call.thread = thread;
   c->call.outer = thread->call;

@@ -18,6 +18,8 @@ struct Callout {
   jmp_buf recover;  // where a fault in the C function leads
   int fault_signal;  // 0: none
   uint64_t fault_address;
+  uint64_t given_away;  // when the VM was handed over at once, monotonic nanoseconds; 0: it was not
+  bool was_short;       // after that the call was over soon
   bool callback_refused;  // a fast call has called back
   Callout *next_free;
 };
