@@ -188,10 +188,11 @@ static int hand_in(ARGS, Callout *c) {
 static int call_threaded(ARGS, Callout *c) {
   Thread *thread = vm->thread;
   Ownership *o = vm->ownership;
+  bool is_long = c->function->length >= LENGTH_LONG;
   vm_save_state(vm, ip, fp, k);
   thread->call = &c->call;
   if (unlikely(!ownership_try_disown(o, thread, &c->call, process_is_ready(vm)))) ownership_disown_slowly(vm, &c->call);
-  if (unlikely(c->function->length >= LENGTH_LONG && (c->call.ticket & WORD_READY))) give_away(vm, c);
+  if (unlikely(is_long && (c->call.ticket & WORD_READY))) give_away(vm, c);
   run_c(thread, c);
   if (unlikely(!ownership_try_own(o, &c->call))) return hand_in(PASS, c);
   if (unlikely(c->call.listed)) {
