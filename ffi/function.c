@@ -73,7 +73,10 @@ static FailureReason read_struct(Reader *r, ForeignType *out) {
   if (s == NULL) return FAIL_OUT_OF_MEMORY;
   s->type = (ffi_type){size, (unsigned short)alignment, FFI_TYPE_STRUCT, s->elements};
   *out = (ForeignType){C_STRUCT, size, alignment, 1, 0, &s->type};
-  return read_elements(r, s, count) ? FAIL_NONE : FAIL_BAD_ARGUMENT;
+  if (!read_elements(r, s, count)) return FAIL_BAD_ARGUMENT;
+  // libffi looks for the result in the wrong register unless such a struct is told as what it amounts to
+  if (count == 1 && s->elements[0] == &ffi_type_longdouble && size == ffi_type_longdouble.size) s->type = ffi_type_longdouble;
+  return FAIL_NONE;
 }
 
 static FailureReason read_type(Reader *r, ForeignType *out) {
