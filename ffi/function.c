@@ -2,7 +2,8 @@
 //
 // A descriptor is untrusted: every byte is checked before use. On x86-64 and aarch64 integers and floats are passed in registers that are
 // assigned independently of each other. So a function of few scalar arguments can be called as if it took other integers and doubles
-// besides, and the few types of FunctionStub serve all such functions; a float is the low half of a double's register.
+// besides, and the few types of FunctionStub serve all such functions; a float is the low half of a double's register. As long as all floats
+// are in registers, only integers are on the stack, in words, and words too many do no harm there.
 //
 // Sizes, alignments and register classes of structs are given to libffi ready made: it computes none, since it knows of no packing.
 #include "ffi/function.h"
@@ -126,6 +127,7 @@ static bool in_float_register(TypeCode code) { return code == C_FLOAT || code ==
 static FunctionStub smallest_stub(size_t integers, size_t floats) {
   static const FunctionStub of_integers[] = {STUB_I0, STUB_I1, STUB_I2, STUB_I3, STUB_I6, STUB_I6, STUB_I6};
   static const FunctionStub of_floats[] = {STUB_I0, STUB_D1, STUB_D2};
+  if (integers > 6) return STUB_I12D8;
   if (floats == 0) return of_integers[integers];
   return integers == 0 && floats <= 2 ? of_floats[floats] : STUB_I6D8;
 }

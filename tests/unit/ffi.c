@@ -532,10 +532,20 @@ START_TEST(arguments_reach_their_places) {
   ForeignFunction *six = FUNCTION("weigh_six", C_INT64, C_INT64, C_INT64, C_INT64, C_INT64, C_INT64, C_INT64);
   ck_assert_uint_eq(call_with(six, 6, o, NULL), integer(91));
   ForeignFunction *eight = FUNCTION("weigh_eight", C_INT64, C_INT64, C_INT64, C_INT64, C_INT64, C_INT64, C_INT64, C_INT64, C_INT64);
-  ck_assert_uint_eq(eight->stub, STUB_LIBFFI);
+  ck_assert_uint_eq(eight->stub, STUB_I12D8);
   ck_assert_uint_eq(call_with(eight, 8, o, NULL), integer(204));
   ck_assert(real_value(ANSWER(FUNCTION("add", C_DOUBLE, C_DOUBLE, C_DOUBLE), real(1.5), real(2.25))) == 3.75);
   ck_assert(real_value(ANSWER(FUNCTION("add_floats", C_FLOAT, C_FLOAT, C_FLOAT), real(1.5), real(2.25))) == 3.75);
+}
+END_TEST
+
+START_TEST(narrow_integers_lie_on_the_stack) {
+  ForeignFunction *f = FUNCTION("weigh_ten_narrow", C_INT64, C_INT8, C_UINT8, C_INT16, C_UINT16, C_INT32, C_UINT32, C_INT8, C_UINT16, C_INT32, C_BOOL);
+  ck_assert_uint_eq(f->stub, STUB_I12D8);
+  Oop o[] = {integer(-128),       integer(255),  integer(-32768), integer(65535),     integer(INT32_MIN),
+             integer(UINT32_MAX), integer(-128), integer(65535),  integer(INT32_MIN), OOP_TRUE};
+  int64_t sum = -128 + 2 * 255 - 3 * 32768 + 4 * 65535 + 5 * (int64_t)INT32_MIN + 6 * (int64_t)UINT32_MAX - 7 * 128 + 8 * 65535 + 9 * (int64_t)INT32_MIN + 10;
+  ck_assert_uint_eq(call_with(f, 10, o, NULL), integer(sum));
 }
 END_TEST
 
@@ -1081,6 +1091,7 @@ static void add_call_tests(Suite *s) {
   tcase_add_test(c, subclasses_of_cpointer_are_pointers);
   tcase_add_test(c, functions_are_passed_as_their_code);
   tcase_add_test(c, arguments_reach_their_places);
+  tcase_add_test(c, narrow_integers_lie_on_the_stack);
   tcase_add_test(c, integers_and_floats_mix);
   tcase_add_test(c, the_argument_that_is_to_blame_is_told);
   tcase_add_test(c, variadic_functions_are_called);
