@@ -137,9 +137,12 @@ static bool assign_registers(ForeignFunction *f) {
   size_t integers = 0, floats = 0;
   for (uint8_t i = 0; i < f->count; i++) {
     ForeignArgument *a = &f->arguments[i];
-    if (in_integer_register(a->type.code) && integers < CALL_INTEGERS) a->offset = (uint32_t)(offsetof(CallFrame, integers) + 8 * integers++);
-    else if (in_float_register(a->type.code) && floats < CALL_FLOATS) a->offset = (uint32_t)(offsetof(CallFrame, floats) + 8 * floats++);
-    else return false;
+    bool is_float = in_float_register(a->type.code);
+    size_t *used = is_float ? &floats : &integers;
+    if (!is_float && !in_integer_register(a->type.code)) return false;
+    if (*used == (is_float ? CALL_FLOATS : CALL_INTEGERS)) return false;
+    a->offset = (uint32_t)((is_float ? offsetof(CallFrame, floats) : offsetof(CallFrame, integers)) + 8 * *used);
+    ++*used;
   }
   f->stub = smallest_stub(integers, floats);
   return true;
