@@ -20,7 +20,7 @@ static CFunctionObject *F(Oop function) { return AS(CFunction, function); }
 
 // --- records, the owner's
 
-static Callout *take_callout(VM *vm) {
+INLINE Callout *take_callout(VM *vm) {
   Foreign *foreign = foreign_of(vm);
   Callout *c = foreign->free_callouts;
   if (c != NULL) {
@@ -30,7 +30,7 @@ static Callout *take_callout(VM *vm) {
   return calloc(1, sizeof *c);
 }
 
-static void give_callout(VM *vm, Callout *c) {
+INLINE void give_callout(VM *vm, Callout *c) {
   call_release(&c->frame);
   c->next_free = foreign_of(vm)->free_callouts;
   foreign_of(vm)->free_callouts = c;
@@ -62,7 +62,7 @@ static void overtaken(Call *call) {
 
 static __attribute__((noinline)) void run_c(Thread *thread, Callout *c) {
   void *outer = thread->in_c;
-  if (_setjmp(c->recover) == 0) {
+  if (MARK_SET(c->recover) == 0) {
     thread->in_c = c;
     call_invoke(c->function, &c->frame);
   }
@@ -167,7 +167,12 @@ static int answer_here(ARGS, Callout *c) {
     return reload(PASS);
   }
   give_callout(vm, c);
-  return return_value(PASS, fp, result);
+  if (unlikely(fp[-3] >> 32)) return return_value(PASS, fp, result);
+  ip = oop_to_ip(fp[-2]);
+  fp = frame_caller(fp);
+  k = code_literals(fp[-1]);
+  fp[A] = result;
+  NEXT;
 }
 
 // The call is over, and others may have owned the VM meanwhile: this thread hands it in.
@@ -185,7 +190,7 @@ static int hand_in(ARGS, Callout *c) {
   return status == RUN_ON ? reload(PASS) : status;
 }
 
-static int call_threaded(ARGS, Callout *c) {
+INLINE int call_threaded(ARGS, Callout *c) {
   Thread *thread = vm->thread;
   Ownership *o = vm->ownership;
   bool is_long = c->function->length >= LENGTH_LONG;
@@ -203,7 +208,7 @@ static int call_threaded(ARGS, Callout *c) {
   return answer_here(PASS, c);
 }
 
-static void fill_call(VM *vm, Callout *c, Oop function) {
+INLINE void fill_call(VM *vm, Callout *c, Oop function) {
   Thread *thread = vm->thread;
   c->fault_signal = 0;
   c->callback_refused = c->was_short = false;
@@ -219,13 +224,13 @@ static void fill_call(VM *vm, Callout *c, Oop function) {
   if (unlikely(!thread->catches_faults)) faults_prepare_thread(thread);
 }
 
-static FailureReason may_call(VM *vm, const ForeignFunction *f) {
+INLINE FailureReason may_call(VM *vm, const ForeignFunction *f) {
   if (f->kind == FUNCTION_MAIN && vm->thread->id != 1) return FAIL_WRONG_THREAD;
   return f->kind != FUNCTION_FAST && !ownership_reserve(vm, vm->thread) ? FAIL_THREAD_LIMIT : FAIL_NONE;
 }
 
 // A call with its arguments; NULL after setting vm->failure.
-static Callout *begin_call(VM *vm, Oop function, const Oop *arguments, size_t count) {
+INLINE Callout *begin_call(VM *vm, Oop function, const Oop *arguments, size_t count) {
   const ForeignFunction *f = function_from_handle(F(function)->handle);
   FailureReason reason = may_call(vm, f);
   Callout *c = reason != FAIL_NONE ? NULL : take_callout(vm);
@@ -250,7 +255,7 @@ static Callout *begin_call(VM *vm, Oop function, const Oop *arguments, size_t co
 }
 
 // What begin_call has answered.
-static int run_call(ARGS, Callout *c) {
+INLINE int run_call(ARGS, Callout *c) {
   if (unlikely(c == NULL)) return fail(PASS, vm->failure);
   if (c->function->kind != FUNCTION_FAST) return call_threaded(PASS, c);
   run_c(vm->thread, c);
