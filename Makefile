@@ -69,7 +69,8 @@ UNIT_SETTINGS := $(if $(filter asan tsan,$(MODE)),CK_FORK=no)  # to fork is slow
 golden: $(OUT)/unit
 	$(OUT)/unit --write-golden
 
-check: deps
+check:
+	tools/deps zlib1g-dev libsqlite3-dev spin
 	$(MAKE) $(OUT)/baton $(OUT)/test.image $(OUT)/mutate $(OUT)/unit $(OUT)/libbatontest.so
 	$(if $(filter release,$(MODE)),tools/tailcalls $(addprefix $(OUT)/,vm/send.o vm/interpreter.o vm/context.o vm/process.o ffi/callout.o))
 	$(UNIT_SETTINGS) $(OUT)/unit

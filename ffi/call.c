@@ -1,9 +1,10 @@
 // Calling a C function.
 //
-// Integers, doubles and pointers take the short way: tested and stored in place, one after the other, nothing allocated, and the call is
-// a plain C call with a type of FunctionStub. Registers that the function does not take hold what happened to be in the frame.
+// Integers, floats and pointers take the short way: tested and stored in place, one after the other, nothing allocated, and the call is
+// a plain C call with a type of FunctionStub. Registers and stack words that the function does not take hold what happened to be in the frame.
 #include "ffi/call.h"
 #include "vm/layouts.h"
+#include "vm/primitives.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -84,6 +85,9 @@ static inline __attribute__((always_inline)) FailureReason store_argument(VM *vm
   } else if (type->code == C_DOUBLE && is_tagged_float(o)) {
     double d = tagged_float_value(o);
     memcpy(at, &d, 8);
+  } else if (type->code == C_FLOAT && is_tagged_float(o)) {
+    float narrow = (float)tagged_float_value(o);
+    memcpy(at, &narrow, 4);
   } else if (type->code == C_POINTER && is_plain_cpointer(o)) {
     n = oop_to_integer(AS(CPointer, o)->address);
     memcpy(at, &n, 8);
@@ -143,6 +147,9 @@ FailureReason call_marshal(VM *vm, const ForeignFunction *f, CallFrame *c, const
       case STUB_I6: return ((R(*)(U, U, U, U, U, U))f->code)(i[0], i[1], i[2], i[3], i[4], i[5]);                                                             \
       case STUB_D1: return ((R(*)(D))f->code)(d[0]);                                                                                                          \
       case STUB_D2: return ((R(*)(D, D))f->code)(d[0], d[1]);                                                                                                 \
+      case STUB_I12D8:                                                                                                                                        \
+        return ((R(*)(U, U, U, U, U, U, D, D, D, D, D, D, D, D, U, U, U, U, U, U))f->code)(i[0], i[1], i[2], i[3], i[4], i[5], d[0], d[1], d[2], d[3], d[4],  \
+                                                                                           d[5], d[6], d[7], i[6], i[7], i[8], i[9], i[10], i[11]);           \
       default:                                                                                                                                                \
         return ((R(*)(U, U, U, U, U, U, D, D, D, D, D, D, D, D))f->code)(i[0], i[1], i[2], i[3], i[4], i[5], d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7]); \
     }                                                                                                                                                         \
@@ -180,8 +187,10 @@ void call_invoke(const ForeignFunction *f, CallFrame *c) {
 
 Oop call_convert(VM *vm, const ForeignFunction *f, const CallFrame *c, Oop receiver) {
   int32_t n;
+  double d;
   switch (f->result.code) {
     case C_VOID: return receiver;
+    case C_DOUBLE: memcpy(&d, c->result, 8); return float_object(vm, d);
     case C_INT32: memcpy(&n, c->result, 4); return oop_from_integer(n);
     default: return value_load(vm, &f->result, c->result_at);
   }

@@ -10,7 +10,7 @@
 
 #include "ffi/function.h"
 
-enum { CALL_INTEGERS = 6, CALL_FLOATS = 8, CALL_RESULT_BYTES = 32, CALL_ROOM_BYTES = 512 };
+enum { CALL_INTEGERS = 12, CALL_FLOATS = 8, CALL_RESULT_BYTES = 32, CALL_ROOM_BYTES = 512 };
 
 typedef struct CallBlock CallBlock;
 

@@ -5,10 +5,14 @@
 // Otherwise the call was listed (vm/calls.c): its thread hands it in, and goes back to where threads wait; `finish` puts the result into the
 // saved state on whatever thread owns the VM then. A thread with C code below, which has called back, waits for its own process instead.
 //
+// A long call holds others up until the heartbeat notices, a millisecond or two. So functions that turn out to take long are remembered: while
+// others could run, the VM is handed to a parked thread at once when such a function is called.
+//
 // A failure goes on behind the primitive with the reason in its register, and Process>>callFailure says which argument it was.
 #include "ffi/callout.h"
 #include "ffi/foreign.h"
 #include "vm/interpreter.h"
+#include "vm/platform.h"
 #include "vm/process.h"
 #include <stdlib.h>
 
@@ -16,7 +20,7 @@ static CFunctionObject *F(Oop function) { return AS(CFunction, function); }
 
 // --- records, the owner's
 
-static Callout *take_callout(VM *vm) {
+INLINE Callout *take_callout(VM *vm) {
   Foreign *foreign = foreign_of(vm);
   Callout *c = foreign->free_callouts;
   if (c != NULL) {
@@ -26,7 +30,7 @@ static Callout *take_callout(VM *vm) {
   return calloc(1, sizeof *c);
 }
 
-static void give_callout(VM *vm, Callout *c) {
+INLINE void give_callout(VM *vm, Callout *c) {
   call_release(&c->frame);
   c->next_free = foreign_of(vm)->free_callouts;
   foreign_of(vm)->free_callouts = c;
@@ -41,9 +45,24 @@ void callouts_free(VM *vm) {
 
 // --- the C function runs
 
+enum { LENGTH_LONG = 2, LENGTH_MAX = 3, SHORT_NANOSECONDS = 50000 };
+
+// The VM has just been disowned: gives it away when the function has been slow and others could run.
+static void give_away(VM *vm, Callout *c) {
+  c->given_away = ownership_give_away(vm, &c->call) ? platform_monotonic_nanoseconds() : 0;
+}
+
+static ForeignFunction *learning(const Callout *c) { return (ForeignFunction *)(uintptr_t)c->function; }
+
+// Another thread has taken the VM while the call is in C.
+static void overtaken(Call *call) {
+  ForeignFunction *f = learning((Callout *)call);
+  if (f->length < LENGTH_MAX) f->length++;
+}
+
 static __attribute__((noinline)) void run_c(Thread *thread, Callout *c) {
   void *outer = thread->in_c;
-  if (_setjmp(c->recover) == 0) {
+  if (MARK_SET(c->recover) == 0) {
     thread->in_c = c;
     call_invoke(c->function, &c->frame);
   }
@@ -89,6 +108,7 @@ static void finish_failed(VM *vm, Callout *c) {
 
 static void finish(VM *vm, Call *call) {
   Callout *c = (Callout *)call;
+  if (c->was_short && learning(c)->length > 0) learning(c)->length--;
   object_slots(call->process)[SLOT_OF(Process, lastError)] = oop_from_integer(c->frame.saved_errno);
   if (failure_of(c) != FAIL_NONE) {
     finish_failed(vm, c);
@@ -113,7 +133,7 @@ static void free_call(VM *vm, Call *call) { give_callout(vm, (Callout *)call); }
 
 static const char *name_of(const Call *call) { return ((const Callout *)call)->function->name; }
 
-static const CallMethods methods = {pin, finish, free_call, name_of};
+static const CallMethods methods = {overtaken, pin, finish, free_call, name_of};
 
 // --- the primitives
 
@@ -147,7 +167,12 @@ static int answer_here(ARGS, Callout *c) {
     return reload(PASS);
   }
   give_callout(vm, c);
-  return return_value(PASS, fp, result);
+  if (unlikely(fp[-3] >> 32)) return return_value(PASS, fp, result);
+  ip = oop_to_ip(fp[-2]);
+  fp = frame_caller(fp);
+  k = code_literals(fp[-1]);
+  fp[A] = result;
+  NEXT;
 }
 
 // The call is over, and others may have owned the VM meanwhile: this thread hands it in.
@@ -156,6 +181,7 @@ static int hand_in(ARGS, Callout *c) {
   Thread *thread = c->call.thread;
   bool inside = c->call.outer != NULL;
   c->call.request.kind = REQUEST_RETURNED;
+  c->was_short = c->given_away != 0 && platform_monotonic_nanoseconds() - c->given_away < SHORT_NANOSECONDS;
   if (!ownership_hand_in(vm, thread, &c->call.request)) {
     if (!inside) return RUN_RELEASED;
     ownership_wait(thread);
@@ -164,12 +190,14 @@ static int hand_in(ARGS, Callout *c) {
   return status == RUN_ON ? reload(PASS) : status;
 }
 
-static int call_threaded(ARGS, Callout *c) {
+INLINE int call_threaded(ARGS, Callout *c) {
   Thread *thread = vm->thread;
   Ownership *o = vm->ownership;
+  bool is_long = c->function->length >= LENGTH_LONG;
   vm_save_state(vm, ip, fp, k);
   thread->call = &c->call;
   if (unlikely(!ownership_try_disown(o, thread, &c->call, process_is_ready(vm)))) ownership_disown_slowly(vm, &c->call);
+  if (unlikely(is_long && (c->call.ticket & WORD_READY))) give_away(vm, c);
   run_c(thread, c);
   if (unlikely(!ownership_try_own(o, &c->call))) return hand_in(PASS, c);
   if (unlikely(c->call.listed)) {
@@ -180,10 +208,11 @@ static int call_threaded(ARGS, Callout *c) {
   return answer_here(PASS, c);
 }
 
-static void fill_call(VM *vm, Callout *c, Oop function) {
+INLINE void fill_call(VM *vm, Callout *c, Oop function) {
   Thread *thread = vm->thread;
   c->fault_signal = 0;
-  c->callback_refused = false;
+  c->callback_refused = c->was_short = false;
+  c->given_away = 0;
   c->call.methods = &methods;
   c->call.thread = thread;
   c->call.outer = thread->call;
@@ -195,13 +224,13 @@ static void fill_call(VM *vm, Callout *c, Oop function) {
   if (unlikely(!thread->catches_faults)) faults_prepare_thread(thread);
 }
 
-static FailureReason may_call(VM *vm, const ForeignFunction *f) {
+INLINE FailureReason may_call(VM *vm, const ForeignFunction *f) {
   if (f->kind == FUNCTION_MAIN && vm->thread->id != 1) return FAIL_WRONG_THREAD;
   return f->kind != FUNCTION_FAST && !ownership_reserve(vm, vm->thread) ? FAIL_THREAD_LIMIT : FAIL_NONE;
 }
 
 // A call with its arguments; NULL after setting vm->failure.
-static Callout *begin_call(VM *vm, Oop function, const Oop *arguments, size_t count) {
+INLINE Callout *begin_call(VM *vm, Oop function, const Oop *arguments, size_t count) {
   const ForeignFunction *f = function_from_handle(F(function)->handle);
   FailureReason reason = may_call(vm, f);
   Callout *c = reason != FAIL_NONE ? NULL : take_callout(vm);
@@ -226,7 +255,7 @@ static Callout *begin_call(VM *vm, Oop function, const Oop *arguments, size_t co
 }
 
 // What begin_call has answered.
-static int run_call(ARGS, Callout *c) {
+INLINE int run_call(ARGS, Callout *c) {
   if (unlikely(c == NULL)) return fail(PASS, vm->failure);
   if (c->function->kind != FUNCTION_FAST) return call_threaded(PASS, c);
   run_c(vm->thread, c);

@@ -24,7 +24,7 @@ static void on_fault(int signal_number, siginfo_t *info, void *context) {
     Callout *c = thread->in_c;
     c->fault_signal = signal_number;
     c->fault_address = (uint64_t)(uintptr_t)info->si_addr;
-    _longjmp(c->recover, 1);
+    MARK_JUMP(c->recover);
   }
   signal(signal_number, SIG_DFL);  // a second one while reporting ends it
   report(signal_number, info);

@@ -2,7 +2,8 @@
 //
 // A descriptor is untrusted: every byte is checked before use. On x86-64 and aarch64 integers and floats are passed in registers that are
 // assigned independently of each other. So a function of few scalar arguments can be called as if it took other integers and doubles
-// besides, and the few types of FunctionStub serve all such functions; a float is the low half of a double's register.
+// besides, and the few types of FunctionStub serve all such functions; a float is the low half of a double's register. As long as all floats
+// are in registers, only integers are on the stack, in words, and words too many do no harm there.
 //
 // Sizes, alignments and register classes of structs are given to libffi ready made: it computes none, since it knows of no packing.
 #include "ffi/function.h"
@@ -73,7 +74,10 @@ static FailureReason read_struct(Reader *r, ForeignType *out) {
   if (s == NULL) return FAIL_OUT_OF_MEMORY;
   s->type = (ffi_type){size, (unsigned short)alignment, FFI_TYPE_STRUCT, s->elements};
   *out = (ForeignType){C_STRUCT, size, alignment, 1, 0, &s->type};
-  return read_elements(r, s, count) ? FAIL_NONE : FAIL_BAD_ARGUMENT;
+  if (!read_elements(r, s, count)) return FAIL_BAD_ARGUMENT;
+  // libffi looks for the result in the wrong register unless such a struct is told as what it amounts to
+  if (count == 1 && s->elements[0] == &ffi_type_longdouble && size == ffi_type_longdouble.size) s->type = ffi_type_longdouble;
+  return FAIL_NONE;
 }
 
 static FailureReason read_type(Reader *r, ForeignType *out) {
@@ -123,6 +127,7 @@ static bool in_float_register(TypeCode code) { return code == C_FLOAT || code ==
 static FunctionStub smallest_stub(size_t integers, size_t floats) {
   static const FunctionStub of_integers[] = {STUB_I0, STUB_I1, STUB_I2, STUB_I3, STUB_I6, STUB_I6, STUB_I6};
   static const FunctionStub of_floats[] = {STUB_I0, STUB_D1, STUB_D2};
+  if (integers > 6) return STUB_I12D8;
   if (floats == 0) return of_integers[integers];
   return integers == 0 && floats <= 2 ? of_floats[floats] : STUB_I6D8;
 }
@@ -132,9 +137,12 @@ static bool assign_registers(ForeignFunction *f) {
   size_t integers = 0, floats = 0;
   for (uint8_t i = 0; i < f->count; i++) {
     ForeignArgument *a = &f->arguments[i];
-    if (in_integer_register(a->type.code) && integers < CALL_INTEGERS) a->offset = (uint32_t)(offsetof(CallFrame, integers) + 8 * integers++);
-    else if (in_float_register(a->type.code) && floats < CALL_FLOATS) a->offset = (uint32_t)(offsetof(CallFrame, floats) + 8 * floats++);
-    else return false;
+    bool is_float = in_float_register(a->type.code);
+    size_t *used = is_float ? &floats : &integers;
+    if (!is_float && !in_integer_register(a->type.code)) return false;
+    if (*used == (is_float ? CALL_FLOATS : CALL_INTEGERS)) return false;
+    a->offset = (uint32_t)((is_float ? offsetof(CallFrame, floats) : offsetof(CallFrame, integers)) + 8 * *used);
+    ++*used;
   }
   f->stub = smallest_stub(integers, floats);
   return true;

@@ -14,8 +14,8 @@
 
 typedef enum { FUNCTION_DEFAULT, FUNCTION_FAST, FUNCTION_MAIN, FUNCTION_DETACHABLE } FunctionKind;
 
-// How a function is called. The numbers say how many integer and floating registers are loaded; the rest goes through libffi.
-typedef enum { STUB_LIBFFI, STUB_I0, STUB_I1, STUB_I2, STUB_I3, STUB_I6, STUB_D1, STUB_D2, STUB_I6D8 } FunctionStub;
+// How a function is called. The numbers say how many integers and floats are passed; the rest goes through libffi.
+typedef enum { STUB_LIBFFI, STUB_I0, STUB_I1, STUB_I2, STUB_I3, STUB_I6, STUB_D1, STUB_D2, STUB_I6D8, STUB_I12D8 } FunctionStub;
 
 enum { FUNCTION_MAX_ARGUMENTS = 64 };
 
@@ -38,6 +38,7 @@ struct ForeignFunction {
   ForeignType result;
   ffi_cif cif;
   ffi_type **ffi_arguments;
+  int8_t length;  // what its calls have been: 0 short, up to 3 long; the owner's (see ffi/callout.c)
   ForeignFunction *next;  // in the table
   uint32_t hash;
   size_t descriptor_length;

@@ -67,6 +67,7 @@ void calls_save_lazy(VM *vm) {
   if (call == NULL) return;
   vm->ownership->lazy = NULL;
   call->process = vm->process;
+  call->methods->overtaken(call);
   calls_list(vm, call);
   P(call->process)->call = oop_from_call(call);
   set_state(call->process, STATE_IN_CALL);

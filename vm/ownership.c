@@ -298,6 +298,22 @@ static bool wake_parked(Ownership *o) {
   return woken;
 }
 
+// Gives the VM to a parked thread if the word is still the same.
+static bool steal(Ownership *o, uint64_t word) {
+  pthread_mutex_lock(&o->mutex);
+  Thread *thread = o->parked;
+  bool done =
+      thread != NULL && atomic_compare_exchange_strong_explicit(&o->word, &word, owned_by(thread, word), memory_order_acq_rel, memory_order_relaxed);
+  if (done) {
+    unlink_parked(o, thread);
+    post(thread);
+  }
+  pthread_mutex_unlock(&o->mutex);
+  return done;
+}
+
+bool ownership_give_away(VM *vm, const Call *call) { return steal(vm->ownership, call->ticket); }
+
 static void push(Ownership *o, Request *request) {
   request->next = atomic_load_explicit(&o->requests, memory_order_relaxed);
   while (!atomic_compare_exchange_weak_explicit(&o->requests, &request->next, request, memory_order_release, memory_order_relaxed)) {
@@ -387,24 +403,13 @@ typedef struct {
   bool beating;
 } Heart;
 
-// Gives the VM to a parked thread if the word is still the same.
-static void steal(Ownership *o, uint64_t word) {
-  pthread_mutex_lock(&o->mutex);
-  Thread *thread = o->parked;
-  if (thread != NULL && atomic_compare_exchange_strong_explicit(&o->word, &word, owned_by(thread, word), memory_order_acq_rel, memory_order_relaxed)) {
-    unlink_parked(o, thread);
-    o->statistics.steals++;
-    post(thread);
-  }
-  pthread_mutex_unlock(&o->mutex);
-}
 
 static void beat(Ownership *o, Heart *heart) {
   uint64_t word = atomic_load_explicit(&o->word, memory_order_acquire);
   bool same = word == heart->last, work = !(word & WORD_OWNED) && (word & (WORD_READY | WORD_WANTED)) != 0;
   heart->last = word;
   heart->idle = same && !work ? heart->idle + 1 : 0;
-  if (same && work) steal(o, word);
+  if (same && work && steal(o, word)) o->statistics.steals++;
   if (heart->idle >= IDLE_BEATS && atomic_compare_exchange_strong(&o->word, &word, word | WORD_BEAT_PARKED)) heart->beating = false;
 }
 

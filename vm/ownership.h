@@ -37,8 +37,9 @@ typedef struct Request {
 
 enum { CALL_PINS = 64 };
 
-// What the maker of calls (ffi) knows how to do with one. The first two run in the owner.
+// What the maker of calls (ffi) knows how to do with one. All but the name run in the owner.
 typedef struct {
+  void (*overtaken)(Call *call);  // another thread has taken the VM while the call is in C
   // Notes in `pins` the old objects that C was given.
   void (*pin)(VM *vm, Call *call);
   // The call has returned and its process, whose state is saved, is not running: puts the result where the process expects it, so that
@@ -133,6 +134,8 @@ uint64_t ownership_word(VM *vm);
 void ownership_disown_slowly(VM *vm, Call *call);
 // Releases the VM if nobody wants anything; false: somebody does.
 bool ownership_release_idle(VM *vm);
+// After disown: gives the VM to a parked thread at once, unless somebody has taken it already. False: it stays as it is.
+bool ownership_give_away(VM *vm, const Call *call);
 // Gives the VM to a thread that waits, parks, or is about to.
 void ownership_hand_over(VM *vm, Thread *thread);
 Thread *ownership_take_parked(VM *vm);  // for handing over; makes a thread if none is parked; NULL: impossible

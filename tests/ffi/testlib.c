@@ -65,6 +65,10 @@ double weigh_narrow(signed char a, unsigned char b, short c, unsigned short d, b
   return weigh_eight_doubles(a, b, c, d, e, (double)f, g, 0);
 }
 
+long weigh_ten_narrow(int8_t a, uint8_t b, int16_t c, uint16_t d, int e, unsigned f, int8_t g, uint16_t h, int i, bool j) {
+  return weigh_eight(a, b, c, d, e, f, g, h) + 9L * i + 10L * j;
+}
+
 double weigh_twenty(int a, double b, short c, float d, long e, double f, char g, double h, int i, double j, long k, double l, int m, double n, int8_t o,
                     double p, uint16_t q, double r, int64_t s, float t) {
   return weigh_ten_doubles(a, b, c, (double)d, (double)e, f, g, h, i, j) + 11 * (double)k + 12 * l + 13 * m + 14 * n + 15 * o + 16 * p + 17 * q + 18 * r +

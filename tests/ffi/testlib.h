@@ -42,6 +42,8 @@ double weigh_eight_doubles(double a, double b, double c, double d, double e, dou
 double weigh_ten_doubles(double a, double b, double c, double d, double e, double f, double g, double h, double i, double j);
 double weigh_mixed(int a, double b, int c, double d, int e, double f, float g, long h);
 double weigh_narrow(signed char a, unsigned char b, short c, unsigned short d, bool e, float f, char g);
+// The last ones lie on the stack.
+long weigh_ten_narrow(int8_t a, uint8_t b, int16_t c, uint16_t d, int e, unsigned f, int8_t g, uint16_t h, int i, bool j);
 double weigh_twenty(int a, double b, short c, float d, long e, double f, char g, double h, int i, double j, long k, double l, int m, double n, int8_t o,
                     double p, uint16_t q, double r, int64_t s, float t);
 long sum_ints(int count, ...);

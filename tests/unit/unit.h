@@ -35,6 +35,7 @@ Suite *parser_suite(void);
 Suite *compiler_suite(void);
 Suite *tonel_suite(void);
 Suite *snapshot_suite(void);
+Suite *ffi_suite(void);
 
 // Writes the listings of tests/unit/golden anew; the exit code.
 int golden_write(void);
