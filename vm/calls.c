@@ -134,7 +134,9 @@ void calls_finish(VM *vm, Call *call) {
 
 static void call_back(VM *vm, Call *call) {
   call->in_callback = call->starting = true;
-  process_make_ready(vm, call->process, false);
+  if (call->suspended) set_state(call->process, STATE_SUSPENDED);
+  else process_make_ready(vm, call->process, false);
+  call->suspended = false;
 }
 
 void calls_drain(VM *vm) {
@@ -243,8 +245,7 @@ static Oop call_cancel(VM *vm, Oop *args) {
   return OOP_TRUE;
 }
 
-bool calls_tell(VM *vm, Oop process, Oop method) {
-  Call *call = process_call(process);
+bool calls_tell(VM *vm, Call *call, Oop method) {
   call->told = method;
   call->suspended = false;
   ownership_cancel(vm, call);

@@ -189,6 +189,8 @@ bool stack_grow_for_handler(VM *vm, size_t words);
 int process_abandon(VM *vm, const char *why);
 int process_finish(VM *vm);                      // the running process has returned from its first frame
 int scheduler_attention(VM *vm, uint32_t bits);  // timers and preemption at a safepoint
+struct Call;
+void scheduler_serve_before(VM *vm, struct Call *call);  // the same for the running process that is about to enter C, but nobody preempts it
 Scheduler *scheduler_new(void);
 void scheduler_free(Scheduler *scheduler);
 bool scheduler_await_input(VM *vm, int fd);  // sleeps until there is input or its end; false: the user has interrupted

@@ -267,7 +267,7 @@ void ownership_disown_slowly(VM *vm, Call *call) {
   do {
     o->lazy = NULL;
     uint64_t word = atomic_load(&o->word);
-    if (word & WORD_WANTED) calls_drain(vm);
+    if (word & WORD_WANTED) scheduler_serve_before(vm, call);
     if (word & WORD_BEAT_PARKED) kick(vm);
     yield_point();
   } while (!ownership_try_disown(o, vm->thread, call, process_is_ready(vm)));

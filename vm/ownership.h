@@ -131,7 +131,8 @@ bool ownership_close(VM *vm);
 
 // --- the owner's steps
 uint64_t ownership_word(VM *vm);
-// The rest of disown when the CAS has failed: serves what was asked for, and releases the VM. The call's process is the running one.
+// The rest of disown when the CAS has failed: serves what was asked for, and releases the VM. The call's process is the running one, and its
+// state is saved.
 void ownership_disown_slowly(VM *vm, Call *call);
 // Releases the VM if nobody wants anything; false: somebody does.
 bool ownership_release_idle(VM *vm);
@@ -188,7 +189,7 @@ void calls_finish_active(VM *vm, Call *call);  // the same for the running proce
 Call *process_call(Oop process);                         // the innermost call that a process is in or inside of; NULL: none
 Thread *process_thread(VM *vm, Oop process);             // where it must run; NULL: anywhere
 bool process_may_run(VM *vm, Oop process);               // false: its thread is in C
-bool calls_tell(VM *vm, Oop process, Oop method);        // the process, which is in a call, runs the method when that returns, which is hurried
+bool calls_tell(VM *vm, Call *call, Oop method);         // its process runs the method when the call returns, which is hurried
 void calls_report(VM *vm, FILE *out);                    // every call in flight, a line each
 void calls_enumerate_roots(VM *vm, RootVisitor visit, void *context);
 void calls_end(VM *vm);  // cancels all calls in flight and waits for them, but not long
