@@ -219,7 +219,7 @@ INLINE void fill_call(VM *vm, Callout *c, Oop function) {
   c->call.function = function;
   c->call.process = vm->process;
   c->call.callback_value = c->call.told = OOP_NIL;
-  c->call.in_callback = c->call.suspended = c->call.abandoned = false;
+  c->call.in_callback = c->call.starting = c->call.suspended = c->call.abandoned = false;
   c->call.detachable = c->function->kind == FUNCTION_DETACHABLE;
   if (unlikely(!thread->catches_faults)) faults_prepare_thread(thread);
 }

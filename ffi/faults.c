@@ -35,6 +35,8 @@ static void on_cancel(int signal_number) { (void)signal_number; }
 
 void faults_prepare_thread(Thread *thread) {
   thread->catches_faults = true;
+  stack_t present;
+  if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE)) return;  // a sanitizer's
   if (thread->alternate_stack == NULL) thread->alternate_stack = malloc(ALTERNATE_STACK);
   if (thread->alternate_stack == NULL) return;
   stack_t stack = {.ss_sp = thread->alternate_stack, .ss_size = ALTERNATE_STACK};

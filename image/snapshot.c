@@ -15,6 +15,8 @@
 // instruction offsets, times to wake up become differences to the time of saving, and primitives are found again by the name in
 // their method. Reading trusts nothing: every word is checked before it is used.
 #include "image/snapshot.h"
+#include "vm/ownership.h"
+#include "vm/process.h"
 #include "vm/interpreter.h"
 #include "vm/platform.h"
 #include "vm/verifier.h"
@@ -184,7 +186,8 @@ static uint64_t instruction_offset(Oop code, Oop address) { return oop_from_inte
 // The words of a suspended process's stack, addresses made offsets. `process` owns it.
 static void convert_stack(Writer *w, Oop process, Oop *words) {
   Oop *fp = words + oop_to_integer(AS(Process, process)->frame);
-  if (process == w->vm->process) {
+  // the process that saves, and those in a call of C, find that their primitive has failed
+  if (process == w->vm->process || state_of(process) == STATE_IN_CALL) {
     uint32_t call = oop_to_ip(AS(Process, process)->pc)[-1];
     if ((call & 255) == OP_PRIMITIVE && (call >> 8 & 255) != 0) fp[call >> 8 & 255] = w->vm->reasons[FAIL_RESUMED];
   }
@@ -220,6 +223,8 @@ static uint64_t process_word(const Writer *w, Oop process, size_t slot) {
     Oop code = object_slots(p->stack)[oop_to_integer(p->frame) - 1];
     return instruction_offset(code, value);
   }
+  if (slot == SLOT_OF(Process, call)) return OOP_NIL;
+  if (slot == SLOT_OF(Process, state) && state_of(process) == STATE_IN_CALL) return oop_from_integer(STATE_SUSPENDED);
   if (slot == SLOT_OF(Process, wakeTime) && is_integer(value)) return oop_from_integer(oop_to_integer(value) - (int64_t)w->now);
   return encode(w, value);
 }
@@ -601,16 +606,23 @@ static bool load_texts(Reader *r) {
   return true;
 }
 
+// A method that calls C has its CFunction in the place of the primitive's name once it has been called.
+static int primitive_index_of(VM *vm, Oop primitive) {
+  if (class_index_of(primitive) == CLASS_CFunction) return primitives_index(vm, "foreignCall", 11);
+  size_t length;
+  char *name = string_to_utf8(primitive, &length);
+  int index = name == NULL ? -1 : primitives_index(vm, name, length);
+  free(name);
+  return index;
+}
+
 static bool resolve_primitives(Reader *r) {
   for (size_t i = 1; i <= r->object_count; i++) {
     Oop o = r->objects[i];
     if (class_index_of(o) != CLASS_CompiledMethod) continue;
     uint32_t *first = code_instructions(o);
     if ((*first & 255) != OP_PRIMITIVE) continue;
-    size_t length;
-    char *name = string_to_utf8(AS(CompiledMethod, o)->primitive, &length);
-    int index = name == NULL ? -1 : primitives_index(r->vm, name, length);
-    free(name);
+    int index = primitive_index_of(r->vm, AS(CompiledMethod, o)->primitive);
     if (index < 0) return fail(r, "it needs a primitive that this VM does not have");
     *first = (*first & 0xFFFF) | (uint32_t)index << 16;
   }
@@ -634,7 +646,9 @@ static bool good_frame(Oop stack, size_t used, size_t at) {
 static bool restore_process(Reader *r, Oop process, uint64_t now) {
   ProcessObject *p = AS(Process, process);
   if (is_integer(p->wakeTime)) p->wakeTime = oop_from_integer(oop_to_integer(p->wakeTime) + (int64_t)now);
+  p->call = OOP_NIL;
   if (p->stack == OOP_NIL) return true;
+  if (p->state == oop_from_integer(STATE_IN_CALL)) return fail(r, "a process is damaged");
   if (!is_pointer(p->stack) || object_format(p->stack) != FORMAT_STACK || object_size(p->stack) < 8 || !is_integer(p->frame) ||
       !is_integer(object_slots(p->stack)[0]))
     return fail(r, "a process is damaged");
@@ -644,7 +658,7 @@ static bool restore_process(Reader *r, Oop process, uint64_t now) {
   if (!address_of(words[at - 1], p->pc, &p->pc)) return fail(r, "a process's position is damaged");
   while (!(words[at - 3] & FRAME_IS_BASE)) {
     size_t delta = frame_delta(words + at);
-    if (delta < 1 || delta >= at || !good_frame(p->stack, used, at - delta)) return fail(r, "a process's frames are damaged");
+    if (words[at - 3] & FRAME_IS_CALLBACK || delta < 1 || delta >= at || !good_frame(p->stack, used, at - delta)) return fail(r, "a process's frames are damaged");
     if (!address_of(words[at - delta - 1], words[at - 2], &words[at - 2])) return fail(r, "a return address is damaged");
     at -= delta;
   }
@@ -711,6 +725,8 @@ const char *snapshot_load(VM *vm, const uint8_t *bytes, size_t length, bool trus
 
 static Oop save_image(VM *vm, Oop *args) {
   size_t length;
+  for (const Call *c = vm->ownership->in_flight; c != NULL; c = c->next)
+    if (c->in_callback) return primitive_fail(vm, FAIL_BAD_STATE);  // C code lies between a process's frames
   char *path = string_to_utf8(args[1], &length);
   if (path == NULL || strlen(path) != length) {
     free(path);

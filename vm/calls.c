@@ -90,13 +90,17 @@ void calls_enumerate_roots(VM *vm, RootVisitor visit, void *context) {
 
 // --- returning
 
-// What others have left for the process to do first.
+// What others have left for the process to do first. The process is in a root, whose address this is.
 static void push_what_waits(VM *vm, Oop *process, Oop told) {
   while (told != OOP_NIL && !process_push(vm, *process, FRAME_DISCARDS, told, *process, OOP_NONE)) vm_collect(vm, 8 * STACK_RESERVE);
   Oop block = P(*process)->pending;
+  if (block == OOP_NIL) return;
+  bool good = class_index_of(block) == CLASS_BlockClosure && code_arguments(AS(BlockClosure, block)->code) == 0;
+  while (good && !process_push(vm, *process, FRAME_DISCARDS, AS(BlockClosure, block)->code, block, OOP_NONE)) {
+    good = vm_collect(vm, 8 * STACK_RESERVE);
+    block = P(*process)->pending;
+  }
   P(*process)->pending = OOP_NIL;
-  if (block == OOP_NIL || class_index_of(block) != CLASS_BlockClosure || code_arguments(AS(BlockClosure, block)->code) != 0) return;
-  process_push(vm, *process, FRAME_DISCARDS, AS(BlockClosure, block)->code, block, OOP_NONE);
 }
 
 // The call's process goes on behind it; what it has to do first is on top.
@@ -129,7 +133,7 @@ void calls_finish(VM *vm, Call *call) {
 }
 
 static void call_back(VM *vm, Call *call) {
-  call->in_callback = true;
+  call->in_callback = call->starting = true;
   process_make_ready(vm, call->process, false);
 }
 
@@ -194,7 +198,9 @@ bool calls_call_back(VM *vm, Thread *thread, Call *call, CallbackMethods methods
   while (possible && (!methods.prepare(vm, data, &receiver, &argument, &method) ||
                       !process_push(vm, vm->process, FRAME_IS_CALLBACK, method, receiver, argument)))
     possible = vm_collect(vm, 1 << 12);
+  call->starting = false;
   if (possible) {
+    push_what_waits(vm, &vm->process, OOP_NIL);
     process_load(vm, vm->process);
     if (interpret(vm) != RUN_CALLBACK) end_inside_c(vm);
     methods.answer(vm, data, call->callback_value);
@@ -218,12 +224,12 @@ int calls_answer_callback(ARGS, Oop *top, Oop value) {
 
 // The process leaves a call that was declared detachable, which goes on without it.
 static void abandon(VM *vm, Call *call) {
+  P(call->process)->call = oop_from_call(call->outer);
+  process_leave_frame(vm, call->process, OOP_NIL);
+  push_what_waits(vm, &call->process, call->told);
   Oop process = call->process;
   call->abandoned = true;
   call->process = OOP_NIL;
-  P(process)->call = oop_from_call(call->outer);
-  process_leave_frame(vm, process, OOP_NIL);
-  push_what_waits(vm, &process, call->told);
   if (call->suspended) set_state(process, STATE_SUSPENDED);
   else process_make_ready(vm, process, false);
 }

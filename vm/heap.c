@@ -53,7 +53,11 @@ size_t heap_shortage(const Heap *heap) { return heap->shortage; }
 Oop heap_allocate_slow(Heap *heap, uint32_t class_index, Format format, size_t words) {
   size_t bytes = block_bytes(words);
   heap->shortage = bytes;
-  if (format == FORMAT_STACK || bytes > heap->eden_bytes / 4) return heap_allocate_old(heap, class_index, format, words);
+  if (format == FORMAT_STACK) return heap_allocate_old(heap, class_index, format, words);
+  if (bytes > heap->eden_bytes / 4) {
+    if (heap->old_since_full > heap->ask_at) return OOP_NONE;
+    return heap_allocate_old(heap, class_index, format, words);
+  }
 #if defined(BATON_STRESS)
   if (heap->granted < bytes) return OOP_NONE;
   heap->granted -= bytes;
@@ -381,7 +385,7 @@ void heap_collect(Heap *heap) {
   heap->weaks.count = heap->ephemerons.count = 0;
   heap->old_since_full = 0;
   size_t live = old_space_in_use();
-  heap->full_threshold = live > FULL_STEP ? live : FULL_STEP;
+  heap->full_threshold = heap->ask_at = live > FULL_STEP ? live : FULL_STEP;
   if (heap->deferred_at != 0) heap->statistics.deferred_nanoseconds += platform_monotonic_nanoseconds() - heap->deferred_since;
   heap->deferred_at = 0;
   uint64_t spent = platform_monotonic_nanoseconds() - start;
@@ -419,6 +423,7 @@ bool heap_make_room(Heap *heap, size_t bytes) {
   if ((heap_wants_full(heap) && !defer_full(heap)) || (over_limit(heap, bytes + young) && heap->old_since_full > step)) heap_collect(heap);
   else heap_scavenge(heap);
   if (over_limit(heap, bytes) && heap->old_since_full > 0) heap_collect(heap);
+  if (heap->old_since_full > heap->ask_at) heap->ask_at = heap->old_since_full + FULL_STEP;
   size_t reserve = reserve_bytes(heap);
   if (heap->reserve_open && old_space_in_use() + heap->mapping_bytes + reserve < heap->options.max_heap_bytes) heap->reserve_open = false;
   if (over_limit(heap, bytes)) {
@@ -495,7 +500,7 @@ Heap *heap_new(const HeapOptions *options) {
   heap->fast.young_start = (uintptr_t)map;
   heap->fast.young_size = heap->mapping_bytes;
   heap->hash_state = 0x2545F491;
-  heap->full_threshold = FULL_STEP;
+  heap->full_threshold = heap->ask_at = FULL_STEP;
   heap->slots_wanted = SLOTS_WANTED;
   eden_reset(heap);
   survivors_close(heap, 1 - heap->current);

@@ -59,6 +59,7 @@ struct Call {
   Call *previous, *next;    // calls in flight
   bool listed;              // it is among them: some other thread has owned the VM since it began, or it has called back
   bool in_callback;         // Smalltalk code runs inside
+  bool starting;            // it will, but its frame is not there yet
   bool suspended;           // the process is to be suspended when it returns
   bool detachable, abandoned;  // the process need not wait for it; has gone
   uint64_t since;           // monotonic nanoseconds, as of the listing

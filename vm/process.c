@@ -792,7 +792,7 @@ static int primitive_process_top_context(ARGS) {
 static int primitive_process_inject(ARGS) {
   Oop process = fp[0], block = fp[1];
   if (!is_process(process) || process == vm->process || P(process)->stack == OOP_NIL) return fail(PASS, FAIL_BAD_STATE);
-  if (state_of(process) == STATE_IN_CALL) {
+  if (state_of(process) == STATE_IN_CALL || (process_call(process) != NULL && process_call(process)->starting)) {
     if (P(process)->pending != OOP_NIL) return fail(PASS, FAIL_BAD_STATE);
     heap_store(vm->heap, process, SLOT_OF(Process, pending), block);
     return return_value(PASS, fp, process);
