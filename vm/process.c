@@ -135,8 +135,6 @@ int process_best_ready(VM *vm) {
   return 0;
 }
 
-bool process_is_ready(VM *vm) { return process_best_ready(vm) != 0; }
-
 // The best process whose thread is not in C; OOP_NONE if there is none.
 static Oop best_runnable(VM *vm) {
   for (int priority = process_best_ready(vm); priority > 0; priority--) {
