@@ -644,8 +644,7 @@ int vm_run(VM *vm) {
   if (!scheduler_prepare(vm)) return 1;
   vm->process = OOP_NIL;
   vm->exiting = vm->ended = false;
-  int status;
-  while ((status = vm->ended ? RUN_EXIT : run_as_owner(vm)) == RUN_RELEASED)
+  while (!vm->ended && run_as_owner(vm) == RUN_RELEASED)
     if (!ownership_park(current_thread)) break;
   calls_end(vm);
   if (vm->process != OOP_NIL && !vm->exiting) process_unload(vm);
