@@ -92,9 +92,14 @@ $(OUT)/%.o: %.c Makefile
 
 -include $(OBJECTS:.o=.d) $(UNIT:.o=.d)
 
-bench: $(OUT)/baton
+bench: $(OUT)/baton $(OUT)/libbatontest.so
 	tests/bench/run $(OUT)/baton
 	tests/bench/system/run $(OUT)/baton
+	tests/bench/calls/run $(OUT)/baton
+
+# Many calls of C at once and for long: `make heavy HEAVY=--short` takes less than a minute.
+heavy: $(OUT)/baton $(OUT)/libbatontest.so
+	tests/heavy/run $(OUT)/baton $(HEAVY)
 
 lint:
 	tools/deps clang-format clang-tidy cppcheck
@@ -115,4 +120,4 @@ clean:
 
 .DELETE_ON_ERROR:
 .PRECIOUS: $(OUT)/%.o
-.PHONY: all deps demo check golden fuzz bench lint install clean
+.PHONY: all deps demo check golden fuzz bench heavy lint install clean

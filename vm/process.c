@@ -135,8 +135,6 @@ int process_best_ready(VM *vm) {
   return 0;
 }
 
-bool process_is_ready(VM *vm) { return process_best_ready(vm) != 0; }
-
 // The best process whose thread is not in C; OOP_NONE if there is none.
 static Oop best_runnable(VM *vm) {
   for (int priority = process_best_ready(vm); priority > 0; priority--) {
@@ -461,13 +459,15 @@ static int release_and_wait(VM *vm) {
   return RUN_ON;
 }
 
-// Sends the main process, wherever it waits, a message that it answers at once. False: it cannot be had.
-static bool tell_main(VM *vm, const char *selector) {
+// Sends the main process, wherever it waits, a message that it answers at once. call: what the running process is about to enter, or NULL.
+// False: it cannot be had.
+static bool tell_main(VM *vm, Call *call, const char *selector) {
   Oop process = vm->main_process, symbol = symbol_find(vm, selector, strlen(selector));
   if (process == OOP_NIL || P(process)->stack == OOP_NIL || symbol == OOP_NONE) return false;
   Oop method = class_lookup(vm, class_at(vm, CLASS_Process), symbol);
   if (method == OOP_NONE || method == OOP_NIL || code_arguments(method) != 0) return false;
-  if (state_of(process) == STATE_IN_CALL) return calls_tell(vm, process, method);
+  if (state_of(process) == STATE_IN_CALL) return calls_tell(vm, process_call(process), method);
+  if (process == vm->process) return call != NULL && calls_tell(vm, call, method);
   process_detach(vm, process);
   if (!process_push(vm, process, FRAME_DISCARDS, method, process, OOP_NONE)) return false;
   process_make_ready(vm, process, true);
@@ -480,7 +480,7 @@ static int find_work(VM *vm) {
   if (bits & ATTENTION_REPORT) calls_report(vm, stderr);
   if (bits & ATTENTION_COLLECT) vm_collect(vm, 0);
   if (bits & ATTENTION_INTERRUPT) {
-    if (tell_main(vm, "interrupted")) return RUN_ON;
+    if (tell_main(vm, NULL, "interrupted")) return RUN_ON;
     vm->exit_code = 130;
     return RUN_EXIT;
   }
@@ -488,7 +488,7 @@ static int find_work(VM *vm) {
   if (process_is_runnable(vm)) return RUN_ON;
   if (vm->ownership->in_flight_count > 0 || vm->foreign_entries > 0) return release_and_wait(vm);
   if (timer_count(vm) > 0) return wait_for_work(vm);
-  if (tell_main(vm, "deadlocked")) return RUN_ON;
+  if (tell_main(vm, NULL, "deadlocked")) return RUN_ON;
   fprintf(stderr, "baton: every process waits for something that cannot happen\n");
   vm->exit_code = 1;
   return RUN_EXIT;
@@ -542,6 +542,17 @@ int scheduler_attention(VM *vm, uint32_t bits) {
   process_unload(vm);
   process_make_ready(vm, process, true);
   return process_switch(vm);
+}
+
+void scheduler_serve_before(VM *vm, Call *call) {
+  calls_list(vm, call);  // what it was given is held from now on
+  calls_drain(vm);       // clears W before the look at the bits: what comes later sets it again
+  uint32_t bits = atomic_exchange(&vm->attention, 0);
+  if (bits & ATTENTION_REPORT) calls_report(vm, stderr);
+  if (bits & ATTENTION_COLLECT) vm_collect(vm, 0);
+  timers_expire(vm);
+  timer_announce(vm);
+  if (bits & ATTENTION_INTERRUPT && !tell_main(vm, call, "interrupted")) vm_interrupt(vm);
 }
 
 int process_finish(VM *vm) {

@@ -304,6 +304,12 @@ int call_back_later(int (*function)(int), int value, int milliseconds) {
   return 0;
 }
 
+long call_back_often(int (*function)(int), int times) {
+  long sum = 0;
+  for (int i = 0; i < times; i++) sum += function(i);
+  return sum;
+}
+
 int call_back_after(int (*function)(int), int value, int milliseconds) {
   sleep_milliseconds(milliseconds);
   return function(value);
@@ -337,6 +343,13 @@ long checksum_slowly(const void *bytes, size_t count, int milliseconds) {
 int sleep_milliseconds(int milliseconds) {
   struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
   return nanosleep(&time, NULL);
+}
+
+int64_t sleep_then_clock(int milliseconds) {
+  struct timespec now;
+  sleep_milliseconds(milliseconds);
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 int spin_milliseconds(int milliseconds) {

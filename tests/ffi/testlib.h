@@ -232,6 +232,8 @@ int call_back_in_thread(int (*function)(int), int value);
 long call_back_from_threads(int (*function)(int), int threads, int times);
 // Returns at once; a thread calls back after a while.
 int call_back_later(int (*function)(int), int value, int milliseconds);
+// Calls back so often with values from 0; answers the sum of the answers.
+long call_back_often(int (*function)(int), int times);
 // Sleeps, then calls back on the same thread.
 int call_back_after(int (*function)(int), int value, int milliseconds);
 void sort_ints(int *values, size_t count, int (*compare)(const void *, const void *));
@@ -244,6 +246,8 @@ int (*kept_function)(int);
 long checksum_slowly(const void *bytes, size_t count, int milliseconds);
 // 0, or -1 with errno EINTR when a signal came.
 int sleep_milliseconds(int milliseconds);
+// Sleeps, then answers the nanoseconds of the monotonic clock.
+int64_t sleep_then_clock(int milliseconds);
 // Computes for so long.
 int spin_milliseconds(int milliseconds);
 // Signals do not end it.
