@@ -8,10 +8,10 @@ OUT := $(if $(filter release,$(MODE)),build,build/$(MODE))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
 CFLAGS_release := -O2 -fno-plt -foptimize-sibling-calls
-CFLAGS_debug   := -O0 -g -DBATON_TRAMPOLINE
-CFLAGS_stress  := -O1 -g -DBATON_STRESS -DBATON_TRAMPOLINE
-CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -DBATON_TRAMPOLINE
-CFLAGS_tsan    := -O1 -g -fsanitize=thread -DBATON_TRAMPOLINE
+CFLAGS_debug   := -O0 -g -DBATON_CHECKS -DBATON_TRAMPOLINE
+CFLAGS_stress  := -O1 -g -DBATON_CHECKS -DBATON_STRESS -DBATON_TRAMPOLINE
+CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -DBATON_CHECKS -DBATON_TRAMPOLINE
+CFLAGS_tsan    := -O1 -g -fsanitize=thread -DBATON_CHECKS -DBATON_TRAMPOLINE
 CFLAGS_fuzz    := -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -DBATON_TRAMPOLINE
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -g $(WARNINGS) $(CFLAGS_$(MODE)) -I. $(CFLAGS)
 LIBS := -lgc -lgmp -lffi -ldl -lm -lpthread

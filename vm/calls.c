@@ -105,6 +105,7 @@ static void push_what_waits(VM *vm, Oop *process, Oop told) {
 
 // The call's process goes on behind it; what it has to do first is on top.
 static void finish(VM *vm, Call *call) {
+  INVARIANT(vm, call->thread->call == call && !call->in_callback);
   call->thread->call = call->outer;
   if (call->abandoned) return;
   call->methods->finish(vm, call);
@@ -133,6 +134,7 @@ void calls_finish(VM *vm, Call *call) {
 }
 
 static void call_back(VM *vm, Call *call) {
+  INVARIANT(vm, call->listed && state_of(call->process) == STATE_IN_CALL && call->thread->call == call);
   call->in_callback = call->starting = true;
   if (call->suspended) set_state(call->process, STATE_SUSPENDED);
   else process_make_ready(vm, call->process, false);
@@ -194,6 +196,7 @@ static void disown_again(VM *vm, Thread *thread, Call *call) {
 
 bool calls_call_back(VM *vm, Thread *thread, Call *call, CallbackMethods methods, void *data) {
   own_for_callback(vm, thread, call);
+  INVARIANT(vm, vm->thread == thread && process_call(vm->process) == call && call->in_callback);
   bool possible = true;
   Oop argument = OOP_NONE, receiver, method;
   // what may collect comes first: then no oop is in a C variable
@@ -311,8 +314,6 @@ static Oop statistics(VM *vm, Oop *args) {
   const OwnershipStatistics *s = &vm->ownership->statistics;
   size_t pins = 0;
   for (const Call *c = vm->ownership->in_flight; c != NULL; c = c->next) pins += c->pin_count;
-  HeapStatistics h;
-  heap_statistics(vm->heap, &h);
   const struct {
     const char *name;
     uint64_t value;
@@ -327,10 +328,7 @@ static Oop statistics(VM *vm, Oop *args) {
               {"cancelSignals", s->cancel_signals},
               {"threads", atomic_load(&vm->ownership->thread_count)},
               {"callsInFlight", vm->ownership->in_flight_count},
-              {"pins", pins},
-              {"deferredCollections", h.deferred_collections},
-              {"deferredNanoseconds", h.deferred_nanoseconds},
-              {"boundedCollections", h.bounded_collections}};
+              {"pins", pins}};
   enum { ROWS = sizeof rows / sizeof *rows };
   Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, 2 * ROWS);
   if (array == OOP_NONE) return primitive_needs_collection(vm);

@@ -56,6 +56,7 @@ static void take_late_signal(const Thread *thread) {
 static void thread_enter(Thread *thread) {
   VM *vm = thread->vm;
   take_late_signal(thread);
+  INVARIANT(vm, ownership_is_owner(vm->ownership, thread));
   vm->thread = thread;
   calls_save_lazy(vm);
 }
@@ -257,6 +258,7 @@ uint64_t ownership_word(VM *vm) { return atomic_load(&vm->ownership->word); }
 void ownership_hand_over(VM *vm, Thread *thread) {
   Ownership *o = vm->ownership;
   o->statistics.hand_overs++;
+  INVARIANT(vm, ownership_is_owner(o, current_thread) && o->lazy == NULL && thread != current_thread);
   pthread_mutex_lock(&o->mutex);
   if (thread->parked) unlink_parked(o, thread);
   uint64_t word = atomic_load(&o->word);
@@ -274,6 +276,7 @@ static void kick(VM *vm) {
 
 void ownership_disown_slowly(VM *vm, Call *call) {
   Ownership *o = vm->ownership;
+  INVARIANT(vm, ownership_is_owner(o, current_thread) && vm->thread == current_thread && vm->process != OOP_NIL);
   do {
     o->lazy = NULL;
     uint64_t word = atomic_load(&o->word);
@@ -285,6 +288,8 @@ void ownership_disown_slowly(VM *vm, Call *call) {
 
 bool ownership_release_idle(VM *vm) {
   Ownership *o = vm->ownership;
+  INVARIANT(vm, ownership_is_owner(o, current_thread) && o->lazy == NULL && vm->process == OOP_NIL);
+  INVARIANT(vm, atomic_load(&o->thread_count) > o->busy_threads);
   uint64_t word = atomic_load(&o->word);
   while (!(word & WORD_WANTED)) {
     uint64_t released = (((word >> 32) + 1) << 32) | (word & 0xFFFF0000u) | (word & WORD_BEAT_PARKED);

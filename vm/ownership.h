@@ -24,6 +24,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#if defined(BATON_CHECKS)
+#define INVARIANT(vm, condition) ((condition) ? (void)0 : vm_fatal(vm, "broken invariant: " #condition))
+#else
+#define INVARIANT(vm, condition) ((void)0)
+#endif
+
 typedef struct Thread Thread;
 typedef struct Call Call;
 
@@ -177,6 +183,12 @@ static inline bool ownership_try_own(struct Ownership *o, const Call *call) {
     return false;
   o->lazy = NULL;
   return true;
+}
+
+// Whether the word says that this thread is inside.
+static inline bool ownership_is_owner(const struct Ownership *o, const Thread *thread) {
+  uint64_t word = atomic_load_explicit(&o->word, memory_order_relaxed);
+  return (word & WORD_OWNED) && (uint32_t)(word >> 16 & 0xFFFF) == thread->id;
 }
 
 // --- calls.c
