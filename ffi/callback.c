@@ -23,7 +23,7 @@ struct Stub {
   void *code;
   _Atomic(VM *) vm;  // NULL: released; changed under the mutex
   ForeignFunction *type;
-  Oop callback;      // a root while not released
+  Oop callback;  // a root while not released
   uint64_t default_value[DEFAULT_BYTES / 8];
   size_t result_bytes;
   Stub *next, *previous;  // of the VM's; released ones by `next` alone

@@ -48,9 +48,7 @@ void callouts_free(VM *vm) {
 enum { LENGTH_LONG = 2, LENGTH_MAX = 3, SHORT_NANOSECONDS = 50000 };
 
 // The VM has just been disowned: gives it away when the function has been slow and others could run.
-static void give_away(VM *vm, Callout *c) {
-  c->given_away = ownership_give_away(vm, &c->call) ? platform_monotonic_nanoseconds() : 0;
-}
+static void give_away(VM *vm, Callout *c) { c->given_away = ownership_give_away(vm, &c->call) ? platform_monotonic_nanoseconds() : 0; }
 
 static ForeignFunction *learning(const Callout *c) { return (ForeignFunction *)(uintptr_t)c->function; }
 
@@ -196,7 +194,7 @@ INLINE int call_threaded(ARGS, Callout *c) {
   bool is_long = c->function->length >= LENGTH_LONG;
   vm_save_state(vm, ip, fp, k);
   thread->call = &c->call;
-  if (unlikely(!ownership_try_disown(o, thread, &c->call, process_is_ready(vm)))) ownership_disown_slowly(vm, &c->call);
+  if (unlikely(!ownership_try_disown(o, thread, &c->call, process_is_runnable(vm)))) ownership_disown_slowly(vm, &c->call);
   if (unlikely(is_long && (c->call.ticket & WORD_READY))) give_away(vm, c);
   run_c(thread, c);
   if (unlikely(!ownership_try_own(o, &c->call))) return hand_in(PASS, c);

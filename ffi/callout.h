@@ -26,11 +26,11 @@ struct Callout {
   CallFrame frame;
   const Oop *arguments;  // where the process has them; valid until the call is listed
   size_t argument_count;
-  Mark recover;     // where a fault in the C function leads
+  Mark recover;      // where a fault in the C function leads
   int fault_signal;  // 0: none
   uint64_t fault_address;
-  uint64_t given_away;  // when the VM was handed over at once, monotonic nanoseconds; 0: it was not
-  bool was_short;       // after that the call was over soon
+  uint64_t given_away;    // when the VM was handed over at once, monotonic nanoseconds; 0: it was not
+  bool was_short;         // after that the call was over soon
   bool callback_refused;  // a fast call has called back
   Callout *next_free;
 };

@@ -31,7 +31,11 @@ static void on_fault(int signal_number, siginfo_t *info, void *context) {
   abort();
 }
 
-static void on_cancel(int signal_number) { (void)signal_number; }
+// That it has come is enough: the system call ends.
+static void on_cancel(int signal_number) {
+  (void)signal_number;
+  if (current_thread != NULL) atomic_store(&current_thread->signalled, false);
+}
 
 void faults_prepare_thread(Thread *thread) {
   thread->catches_faults = true;

@@ -11,10 +11,10 @@ typedef struct {
   size_t library_count;
   char *library_error;  // dlerror's text of the last failure, or NULL
   struct Callout *free_callouts;
-  struct Stub *stubs;  // of callbacks (ffi/callback.c)
+  struct Stub *stubs;                                   // of callbacks (ffi/callback.c)
   struct ForeignRequest *first_request, *last_request;  // of threads that are not the VM's, waiting to be taken
   struct ForeignRequest *taken_requests;                // being answered
-  Oop served_by;       // the Semaphore of those who serve them, or nil
+  Oop served_by;                                        // the Semaphore of those who serve them, or nil
 } Foreign;
 
 static inline Foreign *foreign_of(const VM *vm) { return vm->foreign; }

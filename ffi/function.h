@@ -38,7 +38,7 @@ struct ForeignFunction {
   ForeignType result;
   ffi_cif cif;
   ffi_type **ffi_arguments;
-  int8_t length;  // what its calls have been: 0 short, up to 3 long; the owner's (see ffi/callout.c)
+  int8_t length;          // what its calls have been: 0 short, up to 3 long; the owner's (see ffi/callout.c)
   ForeignFunction *next;  // in the table
   uint32_t hash;
   size_t descriptor_length;

@@ -658,7 +658,8 @@ static bool restore_process(Reader *r, Oop process, uint64_t now) {
   if (!address_of(words[at - 1], p->pc, &p->pc)) return fail(r, "a process's position is damaged");
   while (!(words[at - 3] & FRAME_IS_BASE)) {
     size_t delta = frame_delta(words + at);
-    if (words[at - 3] & FRAME_IS_CALLBACK || delta < 1 || delta >= at || !good_frame(p->stack, used, at - delta)) return fail(r, "a process's frames are damaged");
+    if (words[at - 3] & FRAME_IS_CALLBACK || delta < 1 || delta >= at || !good_frame(p->stack, used, at - delta))
+      return fail(r, "a process's frames are damaged");
     if (!address_of(words[at - delta - 1], words[at - 2], &words[at - 2])) return fail(r, "a return address is damaged");
     at -= delta;
   }

@@ -189,7 +189,7 @@ static void disown_again(VM *vm, Thread *thread, Call *call) {
   call->request.kind = REQUEST_RETURNED;
   vm->ownership->statistics.callbacks++;
   if (P(vm->process)->pending != OOP_NIL) ownership_cancel(vm, call);  // it is on its way out
-  if (!ownership_try_disown(vm->ownership, thread, call, process_is_ready(vm))) ownership_disown_slowly(vm, call);
+  if (!ownership_try_disown(vm->ownership, thread, call, process_is_runnable(vm))) ownership_disown_slowly(vm, call);
 }
 
 bool calls_call_back(VM *vm, Thread *thread, Call *call, CallbackMethods methods, void *data) {
@@ -197,8 +197,8 @@ bool calls_call_back(VM *vm, Thread *thread, Call *call, CallbackMethods methods
   bool possible = true;
   Oop argument = OOP_NONE, receiver, method;
   // what may collect comes first: then no oop is in a C variable
-  while (possible && (!methods.prepare(vm, data, &receiver, &argument, &method) ||
-                      !process_push(vm, vm->process, FRAME_IS_CALLBACK, method, receiver, argument)))
+  while (possible &&
+         (!methods.prepare(vm, data, &receiver, &argument, &method) || !process_push(vm, vm->process, FRAME_IS_CALLBACK, method, receiver, argument)))
     possible = vm_collect(vm, 1 << 12);
   call->starting = false;
   if (possible) {
@@ -358,8 +358,10 @@ static Oop when_call_returns(VM *vm, Oop *args) {
 
 void calls_primitives_register(VM *vm) {
   static const PrimitiveEntry entries[] = {
-      {"callCancel", 0, call_cancel, NULL, true},          {"callsInFlight", 0, in_flight, NULL, false},
-      {"callStatistics", 0, statistics, NULL, false},      {"threadActive", 0, active_thread, NULL, false},
+      {"callCancel", 0, call_cancel, NULL, true},
+      {"callsInFlight", 0, in_flight, NULL, false},
+      {"callStatistics", 0, statistics, NULL, false},
+      {"threadActive", 0, active_thread, NULL, false},
       {"processWhenCallReturns", 1, when_call_returns, NULL, false},
   };
   primitives_register(vm, entries, sizeof entries / sizeof *entries);

@@ -48,16 +48,19 @@ Oop heap_allocate_old(Heap *heap, uint32_t class_index, Format format, size_t wo
   return o;
 }
 
+Oop heap_allocate_immobile(Heap *heap, uint32_t class_index, Format format, size_t words) {
+  if (heap->old_since_full <= heap->ask_at) return heap_allocate_old(heap, class_index, format, words);
+  heap->shortage = block_bytes(words);
+  return OOP_NONE;
+}
+
 size_t heap_shortage(const Heap *heap) { return heap->shortage; }
 
 Oop heap_allocate_slow(Heap *heap, uint32_t class_index, Format format, size_t words) {
   size_t bytes = block_bytes(words);
   heap->shortage = bytes;
   if (format == FORMAT_STACK) return heap_allocate_old(heap, class_index, format, words);
-  if (bytes > heap->eden_bytes / 4) {
-    if (heap->old_since_full > heap->ask_at) return OOP_NONE;
-    return heap_allocate_old(heap, class_index, format, words);
-  }
+  if (bytes > heap->eden_bytes / 4) return heap_allocate_immobile(heap, class_index, format, words);
 #if defined(BATON_STRESS)
   if (heap->granted < bytes) return OOP_NONE;
   heap->granted -= bytes;

@@ -58,7 +58,9 @@ void heap_free(Heap *heap);
 Oop heap_allocate_slow(Heap *heap, uint32_t class_index, Format format, size_t words);
 // The same in old space at once: code, classes, symbols, what C will see. OOP_NONE when over the heap's limit.
 Oop heap_allocate_old(Heap *heap, uint32_t class_index, Format format, size_t words);
-// The same without regard to the limit, for what little an error needs that tells of it.
+// The same for objects that programs make, so that full collections keep step: OOP_NONE also when one is due.
+Oop heap_allocate_immobile(Heap *heap, uint32_t class_index, Format format, size_t words);
+// heap_allocate_old without regard to the limit, for what little an error needs that tells of it.
 Oop heap_allocate_beyond_limit(Heap *heap, uint32_t class_index, Format format, size_t words);
 size_t heap_shortage(const Heap *heap);  // bytes that the last failed allocation wanted
 

@@ -29,9 +29,9 @@ struct Heap {
   Vector remembered, slots, promoted, weaks, ephemerons, finalizable, roots;
   void *free_lists[KIND_LIMIT][SMALL_GRANULES];
   size_t shortage, old_since_full, full_threshold, allocated;
-  size_t slots_wanted;           // when the slot buffer is longer, what stands twice in it is dropped
-  size_t ask_at;                 // when old_since_full is more, the next large object asks for a collection
-  size_t deferred_at;            // old space in use when a full collection was first put off; 0: none is
+  size_t slots_wanted;  // when the slot buffer is longer, what stands twice in it is dropped
+  size_t ask_at;        // when old_since_full is more, the next large object asks for a collection
+  size_t deferred_at;   // old space in use when a full collection was first put off; 0: none is
   uint64_t deferred_since;
   bool reserve_open, exhausted;  // the limit has been reached; the reserve too
   uint32_t hash_state;

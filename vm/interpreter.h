@@ -63,9 +63,9 @@ extern Instruction *const instruction_table[256];
 
 enum { STACK_RESERVE = 64, FRAME_HEADER = 3, SMALL_FRAME = 32 };
 #define FRAME_HAS_CONTEXT ((uint64_t)1 << 40)
-#define FRAME_IS_BASE ((uint64_t)1 << 41)   // the first frame of a process: returning ends the process
-#define FRAME_DISCARDS ((uint64_t)1 << 42)  // called between two instructions: the result is dropped
-#define FRAME_TESTS ((uint64_t)1 << 43)     // called by the jump before the return address: the result says where to go on
+#define FRAME_IS_BASE ((uint64_t)1 << 41)      // the first frame of a process: returning ends the process
+#define FRAME_DISCARDS ((uint64_t)1 << 42)     // called between two instructions: the result is dropped
+#define FRAME_TESTS ((uint64_t)1 << 43)        // called by the jump before the return address: the result says where to go on
 #define FRAME_IS_CALLBACK ((uint64_t)1 << 44)  // called by C: the result is for it
 #define FRAME_DELTA_MASK ((uint64_t)0xFFFFFFFF)
 
@@ -181,7 +181,6 @@ void process_load(VM *vm, Oop process);         // makes it the running one
 void process_unload(VM *vm);                    // writes the running one's state into its Process
 int process_switch(VM *vm);                     // loads the best ready process, waiting when there is none, unless it must run on another thread. A RUN_ status
 void vm_run_thread(VM *vm);                     // what a thread of the pool does when the VM has been handed to it
-bool process_is_ready(VM *vm);                  // some process could run
 void process_make_ready(VM *vm, Oop process, bool at_front);
 // When the heap's limit keeps the running stack from growing: what signalling StackOverflow needs, and no more. False: not possible.
 bool stack_grow_for_handler(VM *vm, size_t words);

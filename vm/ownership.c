@@ -2,6 +2,7 @@
 #include "vm/ownership.h"
 #include "vm/interpreter.h"
 #include "vm/platform.h"
+#include "vm/process.h"
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -9,7 +10,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_CALLS = 4000, BEAT_NANOSECONDS = 1000000, IDLE_BEATS = 50, RESEND_NANOSECONDS = 2000000, THREAD_STACK = 8 << 20, REAP_SECONDS = 10, PARKED_KEPT = 4 };
+enum {
+  MAX_CALLS = 4000,
+  BEAT_NANOSECONDS = 1000000,
+  IDLE_BEATS = 50,
+  RESEND_NANOSECONDS = 2000000,
+  THREAD_STACK = 8 << 20,
+  REAP_SECONDS = 10,
+  PARKED_KEPT = 4
+};
 
 _Thread_local Thread *current_thread;
 
@@ -37,8 +46,8 @@ static void yield_point(void) {}
 // --- threads
 
 // A signal that is on its way to this thread arrives at the latest when this returns: it must not hit the next call.
-static void take_late_signal(Thread *thread) {
-  if (!atomic_exchange(&thread->signalled, false)) return;
+static void take_late_signal(const Thread *thread) {
+  if (!atomic_load(&thread->signalled)) return;
   sigset_t mask;
   pthread_sigmask(SIG_BLOCK, NULL, &mask);
   pthread_sigmask(SIG_SETMASK, &mask, NULL);
@@ -80,7 +89,7 @@ static bool claim(Ownership *o, const Thread *thread, uint64_t condition) {
 
 // A parked thread leaves for good when enough others are there; what describes it is used again. Under the mutex.
 static bool reap(Ownership *o, Thread *thread) {
-  if (thread->keep || thread->handed || o->parked_count <= PARKED_KEPT) return false;
+  if (thread->keep || thread->handed || !thread->parked || o->parked_count <= PARKED_KEPT) return false;
   unlink_parked(o, thread);
   for (Thread **p = &o->threads; *p != NULL; p = &(*p)->next)
     if (*p == thread) {
@@ -161,6 +170,7 @@ static Thread *thread_new(VM *vm) {
   Thread *thread = take_spare(o);
   if (thread != NULL) {
     thread->catches_faults = false;
+    atomic_store(&thread->signalled, false);
     return thread;
   }
   thread = o->next_id == UINT16_MAX ? NULL : calloc(1, sizeof *thread);
@@ -270,7 +280,7 @@ void ownership_disown_slowly(VM *vm, Call *call) {
     if (word & WORD_WANTED) scheduler_serve_before(vm, call);
     if (word & WORD_BEAT_PARKED) kick(vm);
     yield_point();
-  } while (!ownership_try_disown(o, vm->thread, call, process_is_ready(vm)));
+  } while (!ownership_try_disown(o, vm->thread, call, process_is_runnable(vm)));
 }
 
 bool ownership_release_idle(VM *vm) {
@@ -302,8 +312,7 @@ static bool wake_parked(Ownership *o) {
 static bool steal(Ownership *o, uint64_t word) {
   pthread_mutex_lock(&o->mutex);
   Thread *thread = o->parked;
-  bool done =
-      thread != NULL && atomic_compare_exchange_strong_explicit(&o->word, &word, owned_by(thread, word), memory_order_acq_rel, memory_order_relaxed);
+  bool done = thread != NULL && atomic_compare_exchange_strong_explicit(&o->word, &word, owned_by(thread, word), memory_order_acq_rel, memory_order_relaxed);
   if (done) {
     unlink_parked(o, thread);
     post(thread);
@@ -385,7 +394,7 @@ static bool send_cancels(Ownership *o) {
   pthread_mutex_lock(&o->mutex);
   bool any = o->cancelled != NULL;
   for (Call *c = o->cancelled; c != NULL; c = c->next_cancelled) {
-    atomic_store(&c->thread->signalled, true);
+    if (atomic_exchange(&c->thread->signalled, true)) continue;  // the last one has not arrived: they would pile up
     pthread_kill(c->thread->handle, SIGRTMIN + CANCEL_SIGNAL_OFFSET);
     o->statistics.cancel_signals++;
   }
@@ -398,11 +407,10 @@ static bool send_cancels(Ownership *o) {
 void ownership_poke_service(VM *vm) { platform_poke(vm->ownership->service_pipe[1]); }
 
 typedef struct {
-  uint64_t last;      // the word at the last tick
-  unsigned idle;      // ticks without anything to do
+  uint64_t last;  // the word at the last tick
+  unsigned idle;  // ticks without anything to do
   bool beating;
 } Heart;
-
 
 static void beat(Ownership *o, Heart *heart) {
   uint64_t word = atomic_load_explicit(&o->word, memory_order_acquire);

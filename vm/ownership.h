@@ -54,42 +54,42 @@ struct Call {
   Request request;
   const CallMethods *methods;
   Thread *thread;
-  Call *outer;              // the call that the thread and the process were in before
-  uint64_t ticket;          // the word when the VM was disowned
-  Call *previous, *next;    // calls in flight
-  bool listed;              // it is among them: some other thread has owned the VM since it began, or it has called back
-  bool in_callback;         // Smalltalk code runs inside
-  bool starting;            // it will, but its frame is not there yet
-  bool suspended;           // the process is to be suspended when it returns
+  Call *outer;                 // the call that the thread and the process were in before
+  uint64_t ticket;             // the word when the VM was disowned
+  Call *previous, *next;       // calls in flight
+  bool listed;                 // it is among them: some other thread has owned the VM since it began, or it has called back
+  bool in_callback;            // Smalltalk code runs inside
+  bool starting;               // it will, but its frame is not there yet
+  bool suspended;              // the process is to be suspended when it returns
   bool detachable, abandoned;  // the process need not wait for it; has gone
-  uint64_t since;           // monotonic nanoseconds, as of the listing
+  uint64_t since;              // monotonic nanoseconds, as of the listing
   Oop process, function, callback_value;
-  Oop told;                 // a method that the process runs when it returns, or nil
-  Oop pins[CALL_PINS];      // old objects whose memory C may use: kept alive, whatever becomes of references to them
+  Oop told;             // a method that the process runs when it returns, or nil
+  Oop pins[CALL_PINS];  // old objects whose memory C may use: kept alive, whatever becomes of references to them
   size_t pin_count;
-  _Atomic bool cancelled;   // its thread is sent a signal until it returns
-  Call *next_cancelled;     // under the mutex
+  _Atomic bool cancelled;  // its thread is sent a signal until it returns
+  Call *next_cancelled;    // under the mutex
 };
 
 struct Thread {
   VM *vm;
   uint32_t id;  // from 1, the thread that made the VM
   pthread_t handle;
-  Call *call;   // the innermost call it is in; changed by itself as the owner, and by the owner that drains
-  void *in_c;   // ffi: what it runs right now, if that is C code
+  Call *call;           // the innermost call it is in; changed by itself as the owner, and by the owner that drains
+  void *in_c;           // ffi: what it runs right now, if that is C code
   pthread_cond_t wake;  // with the pool's mutex, which guards the next four
   bool handed;          // its semaphore
   bool parked;
-  bool keep;     // processes are bound to it: it is not reaped
+  bool keep;  // processes are bound to it: it is not reaped
   Thread *next_parked, *next;
-  void *alternate_stack;  // ffi: for the handler of faults
-  bool catches_faults;    // ffi: it is in use
-  _Atomic bool signalled;  // to cancel a call; the signal may still be on its way
-  char *stack_low;        // C stack may be used down to here
+  void *alternate_stack;   // ffi: for the handler of faults
+  bool catches_faults;     // ffi: it is in use
+  _Atomic bool signalled;  // to cancel a call; the signal is still on its way
+  char *stack_low;         // C stack may be used down to here
 };
 
 typedef struct {
-  uint32_t max_calls;          // calls in flight at once; 0: default
+  uint32_t max_calls;              // calls in flight at once; 0: default
   int64_t heartbeat_microseconds;  // 0: default, negative: none
 } OwnershipOptions;
 
@@ -111,12 +111,12 @@ struct Ownership {
   Thread *parked, *threads, *spare;
   uint32_t parked_count;
   Call *cancelled;
-  bool closing;           // the VM ends: no more calls, returning threads sleep for ever
+  bool closing;  // the VM ends: no more calls, returning threads sleep for ever
   // the service thread: heartbeat, timers, cancelling
   pthread_t service;
   bool service_runs;
   int service_pipe[2];
-  int64_t beat_nanoseconds;  // 0: none
+  int64_t beat_nanoseconds;   // 0: none
   _Atomic uint64_t deadline;  // of the earliest timer, monotonic nanoseconds; 0: none
   _Atomic bool service_stops;
   OwnershipStatistics statistics;  // the owner's, or under the mutex
@@ -144,7 +144,7 @@ Thread *ownership_take_parked(VM *vm);  // for handing over; makes a thread if n
 // Whether a thread that is in no call may begin one: makes another free thread if need be. False: the limit, or no memory.
 bool ownership_reserve(VM *vm, const Thread *thread);
 bool ownership_start_service(VM *vm);
-void ownership_poke_service(VM *vm);  // async-signal-safe
+void ownership_poke_service(VM *vm);           // async-signal-safe
 Thread *ownership_thread(VM *vm, int64_t id);  // NULL if there is none
 void ownership_cancel(VM *vm, Call *call);     // begins to send its thread the signal
 
@@ -155,8 +155,8 @@ void ownership_request(VM *vm, Request *request);      // the same for a thread 
 void ownership_want_attention(VM *vm, uint32_t bits);  // bits of vm->attention; wakes a parked thread if the VM has no owner
 // Sleeps until the VM is handed to this thread, which has nothing else to do; then enters. False: it shall end.
 bool ownership_park(Thread *thread);
-void ownership_wait(Thread *thread);                   // until the VM is handed over; then enters
-void ownership_uncancel(VM *vm, Call *call);           // the thread of a cancelled call, before it hands in: no more signals come
+void ownership_wait(Thread *thread);          // until the VM is handed over; then enters
+void ownership_uncancel(VM *vm, Call *call);  // the thread of a cancelled call, before it hands in: no more signals come
 
 enum { CANCEL_SIGNAL_OFFSET = 6 };  // SIGRTMIN + 6
 
@@ -172,7 +172,8 @@ static inline bool ownership_try_disown(struct Ownership *o, Thread *thread, Cal
 
 static inline bool ownership_try_own(struct Ownership *o, const Call *call) {
   uint64_t word = call->ticket;
-  if (!atomic_compare_exchange_strong_explicit(&o->word, &word, (call->ticket & ~(uint64_t)WORD_READY) | WORD_OWNED, memory_order_acquire, memory_order_relaxed))
+  if (!atomic_compare_exchange_strong_explicit(&o->word, &word, (call->ticket & ~(uint64_t)WORD_READY) | WORD_OWNED, memory_order_acquire,
+                                               memory_order_relaxed))
     return false;
   o->lazy = NULL;
   return true;
@@ -185,12 +186,12 @@ void calls_unlist(VM *vm, Call *call);
 void calls_drain(VM *vm);  // serves all requests; the running process's state must be saved
 // A listed call has returned: its process gets the result and is ready. The call is freed.
 void calls_finish(VM *vm, Call *call);
-void calls_finish_active(VM *vm, Call *call);  // the same for the running process, on its thread: nobody has owned the VM since it left it
-Call *process_call(Oop process);                         // the innermost call that a process is in or inside of; NULL: none
-Thread *process_thread(VM *vm, Oop process);             // where it must run; NULL: anywhere
-bool process_may_run(VM *vm, Oop process);               // false: its thread is in C
-bool calls_tell(VM *vm, Call *call, Oop method);         // its process runs the method when the call returns, which is hurried
-void calls_report(VM *vm, FILE *out);                    // every call in flight, a line each
+void calls_finish_active(VM *vm, Call *call);     // the same for the running process, on its thread: nobody has owned the VM since it left it
+Call *process_call(Oop process);                  // the innermost call that a process is in or inside of; NULL: none
+Thread *process_thread(VM *vm, Oop process);      // where it must run; NULL: anywhere
+bool process_may_run(VM *vm, Oop process);        // false: its thread is in C
+bool calls_tell(VM *vm, Call *call, Oop method);  // its process runs the method when the call returns, which is hurried
+void calls_report(VM *vm, FILE *out);             // every call in flight, a line each
 void calls_enumerate_roots(VM *vm, RootVisitor visit, void *context);
 void calls_end(VM *vm);  // cancels all calls in flight and waits for them, but not long
 void calls_primitives_register(VM *vm);

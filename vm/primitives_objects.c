@@ -353,13 +353,18 @@ static Oop sequence_copy(VM *vm, Oop *args) {
 
 // --- classes
 
+// From this size on a ByteArray is born where it never moves: it may be a buffer for C.
+enum { BUFFER_BYTES = 1024 };
+
 static Oop new_instance(VM *vm, Oop class, size_t count) {
   Oop layout = AS(Class, class)->layout;
   Format f = layout_format(layout);
   size_t words = layout_named_slots(layout);
   if (f >= FORMAT_WORDS64) f = format_for_count(f, count, &words);
   else words += count;
-  return result_or_collection(vm, heap_allocate(vm->heap, (uint32_t)oop_to_integer(AS(Class, class)->index), f, words));
+  uint32_t index = (uint32_t)oop_to_integer(AS(Class, class)->index);
+  if (index == CLASS_ByteArray && count >= BUFFER_BYTES) return result_or_collection(vm, heap_allocate_immobile(vm->heap, index, f, words));
+  return result_or_collection(vm, heap_allocate(vm->heap, index, f, words));
 }
 
 static bool makes_instances(VM *vm, Oop class) {

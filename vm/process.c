@@ -135,8 +135,6 @@ int process_best_ready(VM *vm) {
   return 0;
 }
 
-bool process_is_ready(VM *vm) { return process_best_ready(vm) != 0; }
-
 // The best process whose thread is not in C; OOP_NONE if there is none.
 static Oop best_runnable(VM *vm) {
   for (int priority = process_best_ready(vm); priority > 0; priority--) {
@@ -646,8 +644,7 @@ int vm_run(VM *vm) {
   if (!scheduler_prepare(vm)) return 1;
   vm->process = OOP_NIL;
   vm->exiting = vm->ended = false;
-  int status;
-  while ((status = vm->ended ? RUN_EXIT : run_as_owner(vm)) == RUN_RELEASED)
+  while (!vm->ended && run_as_owner(vm) == RUN_RELEASED)
     if (!ownership_park(current_thread)) break;
   calls_end(vm);
   if (vm->process != OOP_NIL && !vm->exiting) process_unload(vm);

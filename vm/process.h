@@ -11,8 +11,8 @@ static inline int state_of(Oop process) { return (int)oop_to_integer(P(process)-
 static inline void set_state(Oop process, int state) { P(process)->state = oop_from_integer(state); }
 
 int process_priority(Oop process);
-int process_best_ready(VM *vm);         // the highest priority of those that are ready, whether their thread is free or not; 0: none
-bool process_is_runnable(VM *vm);       // whether one is ready whose thread is free
+int process_best_ready(VM *vm);               // the highest priority of those that are ready, whether their thread is free or not; 0: none
+bool process_is_runnable(VM *vm);             // whether one is ready whose thread is free
 void process_answer(Oop process, Oop value);  // puts the result of the send that a waiting process is in
 // Pushes a frame on top of those of a process that does not run and whose state is saved. flags say what becomes of the result.
 // argument may be OOP_NONE. False: there is no memory.
@@ -20,7 +20,7 @@ bool process_push(VM *vm, Oop process, uint64_t flags, Oop code, Oop receiver, O
 bool process_reserve(VM *vm, Oop process, size_t words);  // room for so many words on its stack. False: there is no memory
 // Returns from the top frame of such a process with a value; answers that frame's flags as to the result.
 uint64_t process_leave_frame(VM *vm, Oop process, Oop value);
-void process_signal(VM *vm, Oop semaphore);         // as Semaphore>>signal, without going to the process that waited
+void process_signal(VM *vm, Oop semaphore);        // as Semaphore>>signal, without going to the process that waited
 void process_leave_callback(VM *vm, Oop process);  // the same for a frame that C has called; the result is elsewhere
 
 #endif

@@ -96,7 +96,7 @@ struct VM {
   Scheduler *scheduler;
   struct Ownership *ownership;  // vm/ownership.h
   struct Thread *thread;        // the owner
-  struct LinkedSite *linked;  // send sites whose inline cache is filled
+  struct LinkedSite *linked;    // send sites whose inline cache is filled
   size_t linked_count, linked_capacity;
   Oop main_process;  // vm_run returns when it ends
   // command line
@@ -114,11 +114,11 @@ struct VM {
   int os_error;       // errno of the last primitive that failed with osError
   const char *texts;  // method sources of the image (image/snapshot.c)
   size_t texts_length;
-  char *texts_owned;     // the same if malloced
+  char *texts_owned;                                         // the same if malloced
   void (*foreign_request)(VM *vm, struct Request *request);  // of a thread that the VM did not make
   size_t foreign_entries;                                    // callbacks that C may call: while there are any, something may happen though every process waits
-  void *image_services;  // what the image layer hangs here for its primitives
-  void *foreign;         // what the C interface hangs here, and how to free it: first no thread may use it any more
+  void *image_services;                                      // what the image layer hangs here for its primitives
+  void *foreign;                                             // what the C interface hangs here, and how to free it: first no thread may use it any more
   void (*foreign_close)(VM *vm);
   void (*foreign_free)(VM *vm);
   void (*foreign_roots)(VM *vm, RootVisitor visit, void *context);
@@ -126,14 +126,7 @@ struct VM {
 };
 
 // COLLECT: a full collection that was put off; REQUEST: from other threads; REPORT: what the calls in flight are, to standard error.
-enum {
-  ATTENTION_INTERRUPT = 1,
-  ATTENTION_TIMER = 2,
-  ATTENTION_PREEMPT = 4,
-  ATTENTION_COLLECT = 8,
-  ATTENTION_REQUEST = 16,
-  ATTENTION_REPORT = 32
-};
+enum { ATTENTION_INTERRUPT = 1, ATTENTION_TIMER = 2, ATTENTION_PREEMPT = 4, ATTENTION_COLLECT = 8, ATTENTION_REQUEST = 16, ATTENTION_REPORT = 32 };
 
 static inline Oop primitive_fail(VM *vm, FailureReason reason) {
   vm->failure = reason;
@@ -204,8 +197,8 @@ typedef struct {
   int64_t heartbeat_microseconds;  // 0: default; negative: no heartbeat
 } VMOptions;
 VM *vm_new(const VMOptions *options);  // an empty VM: heap, tables, primitives of this folder; NULL with errno on failure
-bool vm_free(VM *vm);  // false: some thread is still in C, so nothing was freed
-bool vm_intern_names(VM *vm);  // fills selectors and reasons from the symbol table, making what is missing. False: no memory
+bool vm_free(VM *vm);                  // false: some thread is still in C, so nothing was freed
+bool vm_intern_names(VM *vm);          // fills selectors and reasons from the symbol table, making what is missing. False: no memory
 // Runs until the given process ends or the VM is told to exit; answers the exit code.
 int vm_run(VM *vm);
 // Makes a process that will send `selector` (unary) to receiver, ready to run at the given priority. OOP_NONE: needs collection.
@@ -215,7 +208,7 @@ bool vm_spawn_main(VM *vm, Oop receiver, Oop selector);
 // Collects garbage; only where no oop is in a C variable. False: out of memory.
 bool vm_collect(VM *vm, size_t bytes);
 void vm_print_backtrace(VM *vm, Oop process, FILE *out);
-void vm_interrupt(VM *vm);  // async-signal-safe: the user's Ctrl-C
+void vm_interrupt(VM *vm);       // async-signal-safe: the user's Ctrl-C
 void vm_request_report(VM *vm);  // async-signal-safe: prints the calls in flight to standard error at the next safepoint
 // The reserve for handling OutOfMemory is used up: says so with a backtrace and ends the program with exit code 1.
 _Noreturn void vm_out_of_memory(VM *vm);
