@@ -90,9 +90,8 @@ static void answer(VM *vm, void *data, Oop value) {
 }
 
 static bool stack_is_low(Thread *thread) {
-  char here;
-  if (thread->stack_low == NULL) return false;
-  return &here < thread->stack_low + STACK_LEFT;
+  const char here = 0;
+  return thread->stack_low != NULL && &here < thread->stack_low + STACK_LEFT;
 }
 
 static void call_from_foreign_thread(Stub *stub, void *result, void **arguments) {
@@ -115,10 +114,9 @@ static void on_call(ffi_cif *cif, void *result, void **arguments, void *data) {
     return;
   }
   Callout *c = thread->in_c;
-  if (c->function->kind == FUNCTION_FAST || stub->vm != thread->vm || stack_is_low(thread)) {
-    c->callback_refused = c->function->kind == FUNCTION_FAST;
-    return;
-  }
+  if (c->function->kind == FUNCTION_FAST) c->refused = FAIL_CALLBACK_IN_FAST_CALL;
+  else if (stack_is_low(thread)) c->refused = FAIL_CALLBACK_TOO_DEEP;
+  if (c->refused != FAIL_NONE || stub->vm != thread->vm) return;
   Invocation invocation = {stub, arguments, result};
   int saved = errno;
   thread->in_c = NULL;

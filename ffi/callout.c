@@ -69,9 +69,7 @@ static __attribute__((noinline)) void run_c(Thread *thread, Callout *c) {
 
 // --- results
 
-static FailureReason failure_of(const Callout *c) {
-  return c->fault_signal != 0 ? FAIL_FOREIGN_FAULT : c->callback_refused ? FAIL_CALLBACK_IN_FAST_CALL : FAIL_NONE;
-}
+static FailureReason failure_of(const Callout *c) { return c->fault_signal != 0 ? FAIL_FOREIGN_FAULT : c->refused; }
 
 static void note_failure(Oop process, int64_t what) { P(process)->callFailure = oop_from_integer(what); }
 
@@ -224,7 +222,8 @@ INLINE int call_threaded(ARGS, Callout *c) {
 INLINE void fill_call(VM *vm, Callout *c, Oop function) {
   Thread *thread = vm->thread;
   c->fault_signal = 0;
-  c->callback_refused = c->was_short = false;
+  c->was_short = false;
+  c->refused = FAIL_NONE;
   c->given_away = 0;
   c->call.methods = &methods;
   c->call.thread = thread;

@@ -31,7 +31,7 @@ struct Callout {
   uint64_t fault_address;
   uint64_t given_away;    // when the VM was handed over at once, monotonic nanoseconds; 0: it was not
   bool was_short;         // after that the call was over soon
-  bool callback_refused;  // a fast call has called back
+  FailureReason refused;  // FAIL_NONE, or why a callback could not be run
   Callout *next_free;
 };
 

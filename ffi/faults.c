@@ -1,6 +1,7 @@
 // Faults (SIGSEGV and the like). In a C function that a process has called, they end that call, whose process gets an error; the C frames are
 // dropped. Anywhere else they are bugs: what the processes and calls were is printed, and the program aborts.
 #include "ffi/callout.h"
+#include "vm/platform.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ static void on_cancel(int signal_number) {
 
 void faults_prepare_thread(Thread *thread) {
   thread->catches_faults = true;
+  thread->stack_low = platform_stack_low();
   stack_t present;
   if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE)) return;  // a sanitizer's
   if (thread->alternate_stack == NULL) thread->alternate_stack = malloc(ALTERNATE_STACK);

@@ -15,6 +15,7 @@ enum {
   BEAT_NANOSECONDS = 1000000,
   IDLE_BEATS = 50,
   RESEND_NANOSECONDS = 2000000,
+  RESEND_MAX = 128000000,
   THREAD_STACK = 8 << 20,
   REAP_SECONDS = 10,
   PARKED_KEPT = 4
@@ -377,6 +378,7 @@ void ownership_cancel(VM *vm, Call *call) {
   if (!atomic_exchange(&call->cancelled, true)) {
     call->next_cancelled = o->cancelled;
     o->cancelled = call;
+    o->resend_nanoseconds = RESEND_NANOSECONDS;
   }
   pthread_mutex_unlock(&o->mutex);
   if (ownership_start_service(vm)) ownership_poke_service(vm);
@@ -395,16 +397,18 @@ void ownership_uncancel(VM *vm, Call *call) {
   take_late_signal(vm->thread);
 }
 
-static bool send_cancels(Ownership *o) {
+// Answers when to do so again, in nanoseconds; 0: there is nothing to cancel. C code that does not listen is asked less and less often.
+static uint64_t send_cancels(Ownership *o) {
   pthread_mutex_lock(&o->mutex);
-  bool any = o->cancelled != NULL;
+  uint64_t again = o->cancelled == NULL ? 0 : o->resend_nanoseconds;
+  if (o->resend_nanoseconds < RESEND_MAX) o->resend_nanoseconds *= 2;
   for (Call *c = o->cancelled; c != NULL; c = c->next_cancelled) {
     if (atomic_exchange(&c->thread->signalled, true)) continue;  // the last one has not arrived: they would pile up
     pthread_kill(c->thread->handle, SIGRTMIN + CANCEL_SIGNAL_OFFSET);
     o->statistics.cancel_signals++;
   }
   pthread_mutex_unlock(&o->mutex);
-  return any;
+  return again;
 }
 
 // --- the service thread
@@ -433,7 +437,6 @@ static void *service_main(void *argument) {
   Ownership *o = vm->ownership;
   Heart heart = {0};
   uint64_t tick = 0;
-  bool cancelling = false;
   while (!atomic_load(&o->service_stops)) {
     uint64_t now = platform_monotonic_nanoseconds(), deadline = atomic_load(&o->deadline), next = UINT64_MAX;
     if (deadline != 0 && now >= deadline) {
@@ -449,10 +452,10 @@ static void *service_main(void *argument) {
       beat(o, &heart);
       tick = now + (uint64_t)o->beat_nanoseconds;
     }
-    cancelling = send_cancels(o);
+    uint64_t again = send_cancels(o);
     if (deadline != 0) next = earliest(next, deadline);
     if (heart.beating) next = earliest(next, tick);
-    if (cancelling) next = earliest(next, now + RESEND_NANOSECONDS);
+    if (again != 0) next = earliest(next, now + again);
     platform_sleep(o->service_pipe[0], next);
     o->statistics.beats++;
   }

@@ -117,7 +117,8 @@ struct Ownership {
   Thread *parked, *threads, *spare;
   uint32_t parked_count;
   Call *cancelled;
-  bool closing;  // the VM ends: no more calls, returning threads sleep for ever
+  uint64_t resend_nanoseconds;  // until they are sent the signal again
+  bool closing;                 // the VM ends: no more calls, returning threads sleep for ever
   // the service thread: heartbeat, timers, cancelling
   pthread_t service;
   bool service_runs;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,3 +49,17 @@ void platform_sleep(int end, uint64_t until) {
     while (read(end, buffer, sizeof buffer) > 0) {
     }
 }
+
+#if defined(__APPLE__)
+char *platform_stack_low(void) { return (char *)pthread_get_stackaddr_np(pthread_self()) - pthread_get_stacksize_np(pthread_self()); }
+#else
+char *platform_stack_low(void) {
+  pthread_attr_t attributes;
+  void *low = NULL;
+  size_t size;
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return NULL;
+  if (pthread_attr_getstack(&attributes, &low, &size) != 0) low = NULL;
+  pthread_attr_destroy(&attributes);
+  return low;
+}
+#endif

@@ -16,4 +16,7 @@ void platform_poke(int end);  // writes to one; async-signal-safe, keeps errno
 // Sleeps until the pipe is written or the time has come (monotonic nanoseconds; UINT64_MAX: never), and empties it.
 void platform_sleep(int end, uint64_t until);
 
+// The lowest address of this thread's C stack; NULL: unknown.
+char *platform_stack_low(void);
+
 #endif
