@@ -150,6 +150,7 @@ static Stub *stub_for(ForeignFunction *type) {
   pthread_mutex_lock(&mutex);
   Stub *stub = used_stub();
   pthread_mutex_unlock(&mutex);
+  type->immortal = true;
   if (stub == NULL) return make_stub(type);
   if (ffi_prep_closure_loc(stub->closure, function_cif(type), on_call, stub, stub->code) != FFI_OK) return NULL;
   return stub;

@@ -238,7 +238,7 @@ void function_table_free(FunctionTable *t) {
   for (size_t i = 0; i < t->chain_count; i++)
     for (ForeignFunction *f = t->chains[i], *next; f != NULL; f = next) {
       next = f->next;
-      function_free(f);
+      if (!f->immortal) function_free(f);
     }
   free(t->chains);
   free(t);

@@ -131,8 +131,8 @@ static void find_build_directory(const char *program) {
 }
 
 int main(int argc, char **argv) {
-  Suite *(*const suites[])(void) = {object_suite, heap_suite,   symbol_suite,   class_suite, opcodes_suite,  verifier_suite,
-                                    lexer_suite,  parser_suite, compiler_suite, tonel_suite, snapshot_suite, ffi_suite};
+  Suite *(*const suites[])(void) = {object_suite, heap_suite,     symbol_suite, class_suite,    opcodes_suite, verifier_suite, lexer_suite,
+                                    parser_suite, compiler_suite, tonel_suite,  snapshot_suite, ffi_suite,     calls_suite};
   find_build_directory(argv[0]);
   if (argc > 1 && strcmp(argv[1], "--write-golden") == 0) return golden_write();
   SRunner *runner = srunner_create(suites[0]());

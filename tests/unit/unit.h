@@ -36,6 +36,7 @@ Suite *compiler_suite(void);
 Suite *tonel_suite(void);
 Suite *snapshot_suite(void);
 Suite *ffi_suite(void);
+Suite *calls_suite(void);
 
 // Writes the listings of tests/unit/golden anew; the exit code.
 int golden_write(void);
