@@ -33,7 +33,7 @@ struct ForeignFunction {
   FunctionStub stub;
   bool float_result;  // stubs: the result comes in a floating register
   bool variadic;
-  bool immortal;  // the type of a callback's code, which outlives the VM
+  bool immortal;           // the type of a callback's code, which outlives the VM
   uint8_t fixed, count;    // arguments
   uint32_t storage_bytes;  // for the values of a call through libffi
   ForeignType result;

@@ -105,12 +105,16 @@ static Oop function_prepare_(VM *vm, Oop *args) {
   return args[0];
 }
 
+// The number of this run of the VM: what holds addresses of another one is out of date.
+static Oop session(VM *vm, Oop *args) {
+  (void)args;
+  return oop_from_integer(vm->session);
+}
+
 void library_primitives_register(VM *vm) {
   static const PrimitiveEntry entries[] = {
-      {"libraryOpen", 1, library_open, NULL, false},
-      {"librarySymbol", 2, library_symbol, NULL, false},
-      {"libraryError", 0, library_error, NULL, false},
-      {"functionPrepare", 3, function_prepare_, NULL, false},
+      {"libraryOpen", 1, library_open, NULL, false},   {"librarySymbol", 2, library_symbol, NULL, false},      {"foreignSession", 0, session, NULL, false},
+      {"libraryError", 0, library_error, NULL, false}, {"functionPrepare", 3, function_prepare_, NULL, false},
   };
   primitives_register(vm, entries, sizeof entries / sizeof *entries);
 }

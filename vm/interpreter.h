@@ -171,8 +171,23 @@ Instruction instruction_return_nonlocal;
 void context_primitives_register(VM *vm);
 
 // --- process.c
+// The words of the running stack up to `top` are in use.
+static inline void stack_note_top(VM *vm, const Oop *top) {
+  if (top > vm->stack_end) top = vm->stack_end;
+  vm->stack_base[0] = oop_from_integer(top - vm->stack_base);
+}
+
 // Writes the machine state where the collector and others find it.
-void vm_save_state(VM *vm, const uint32_t *ip, Oop *fp, Oop *k);
+static inline void vm_save_state(VM *vm, const uint32_t *ip, Oop *fp, Oop *k) {
+  ProcessObject *process = AS(Process, vm->process);
+  vm->ip = ip;
+  vm->fp = fp;
+  vm->k = k;
+  if (!(object_header(process->stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, process->stack);
+  process->frame = oop_from_integer(fp - vm->stack_base);
+  process->pc = ip_to_oop(ip);
+  stack_note_top(vm, fp + code_registers(fp[-1]));
+}
 void process_primitives_register(VM *vm);
 void stack_reset_limit(VM *vm, const Oop *fp);  // the running frame being fp
 bool stack_overflows(VM *vm, const Oop *top);   // whether a frame that ends at top is the first to leave too little

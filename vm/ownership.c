@@ -234,11 +234,7 @@ Thread *ownership_thread(VM *vm, int64_t id) {
   return found;
 }
 
-bool ownership_reserve(VM *vm, const Thread *thread) {
-  Ownership *o = vm->ownership;
-  if (thread->call != NULL || atomic_load_explicit(&o->thread_count, memory_order_relaxed) - o->busy_threads >= 2) return true;
-  return start_thread(vm) != NULL;
-}
+bool ownership_make_reserve(VM *vm) { return start_thread(vm) != NULL; }
 
 Thread *ownership_take_parked(VM *vm) {
   Ownership *o = vm->ownership;

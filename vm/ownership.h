@@ -149,7 +149,12 @@ bool ownership_give_away(VM *vm, const Call *call);
 void ownership_hand_over(VM *vm, Thread *thread);
 Thread *ownership_take_parked(VM *vm);  // for handing over; makes a thread if none is parked; NULL: impossible
 // Whether a thread that is in no call may begin one: makes another free thread if need be. False: the limit, or no memory.
-bool ownership_reserve(VM *vm, const Thread *thread);
+bool ownership_make_reserve(VM *vm);
+static inline bool ownership_reserve(VM *vm, const Thread *thread) {
+  struct Ownership *o = vm->ownership;
+  if (thread->call != NULL || atomic_load_explicit(&o->thread_count, memory_order_relaxed) - o->busy_threads >= 2) return true;
+  return ownership_make_reserve(vm);
+}
 bool ownership_start_service(VM *vm);
 void ownership_poke_service(VM *vm);           // async-signal-safe
 Thread *ownership_thread(VM *vm, int64_t id);  // NULL if there is none

@@ -197,22 +197,6 @@ static void use_stack(VM *vm, Oop stack) {
   vm->stack_end = vm->stack_base + object_size(stack);
 }
 
-static void note_top(VM *vm, const Oop *top) {
-  if (top > vm->stack_end) top = vm->stack_end;
-  vm->stack_base[0] = oop_from_integer(top - vm->stack_base);
-}
-
-void vm_save_state(VM *vm, const uint32_t *ip, Oop *fp, Oop *k) {
-  vm->ip = ip;
-  vm->fp = fp;
-  vm->k = k;
-  Oop stack = P(vm->process)->stack;
-  if (!(object_header(stack) & HEADER_REMEMBERED)) heap_remember(vm->heap, stack);
-  P(vm->process)->frame = oop_from_integer(fp - vm->stack_base);
-  P(vm->process)->pc = ip_to_oop(ip);
-  note_top(vm, fp + code_registers(fp[-1]));
-}
-
 // Words of the running stack that its top frame has at entry: registers behind the arguments are not written yet.
 static size_t words_at_entry(const VM *vm) { return (size_t)(vm->fp - vm->stack_base) + code_arguments(vm->fp[-1]) + 1; }
 
@@ -236,7 +220,7 @@ bool stack_grow(VM *vm, size_t words) {
   while (size < needed) size *= 2;
   if (size > vm->max_stack_words) size = vm->max_stack_words;
   if (size < needed) return false;
-  note_top(vm, vm->stack_base + words_at_entry(vm));
+  stack_note_top(vm, vm->stack_base + words_at_entry(vm));
   Oop stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
   if (stack == OOP_NONE && vm_collect(vm, 8 * size)) stack = heap_allocate_old(vm->heap, CLASS_ProcessStack, FORMAT_STACK, size);
   return stack_move(vm, stack);
@@ -278,7 +262,7 @@ bool vm_collect(VM *vm, size_t bytes) {
 
 bool collect_at(VM *vm, const uint32_t *ip, Oop *fp, Oop *k, Oop *top, size_t bytes) {
   vm_save_state(vm, ip, fp, k);
-  if (top != NULL) note_top(vm, top);
+  if (top != NULL) stack_note_top(vm, top);
   return vm_collect(vm, bytes);
 }
 
