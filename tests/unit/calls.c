@@ -4,8 +4,9 @@
 #include <stdlib.h>
 
 #include "image/launch.h"
-#include "tests/unit/unit.h"
 #include "vm/ownership.h"
+
+#include "tests/unit/unit.h"
 
 static char library_path[4096];
 
