@@ -508,9 +508,14 @@ static void declare_reason(Compiler *c, Text name) {
   c->primitive_reason = v != NULL ? v : scope_declare(c, c->method_scope, name, c->token.start, false);
 }
 
+static bool begins_with(Text text, const char *start) { return text.length >= strlen(start) && memcmp(text.bytes, start, strlen(start)) == 0; }
+
+// Squeak's form of a call of C: <cdecl: long 'labs' (long) module: 'c'>.
+static bool is_squeak_call(Text keyword) { return begins_with(keyword, "cdecl:") || begins_with(keyword, "apicall:"); }
+
 // <c: 'prototype' library: 'name' ...>: a call of C. Its parts but `error:` are for the one who links it.
 static bool note_foreign_call(Compiler *c, const PragmaData *p) {
-  if (p->keyword.length < 2 || memcmp(p->keyword.bytes, "c:", 2) != 0 || p->arguments[0].kind != LITERAL_STRING) return false;
+  if ((!begins_with(p->keyword, "c:") && !is_squeak_call(p->keyword)) || p->arguments[0].kind != LITERAL_STRING) return false;
   const Literal *reason = pragma_part(p, "error:");
   c->primitive = (Text){"foreignCall", 11};
   if (reason != NULL && reason->kind == LITERAL_SYMBOL) declare_reason(c, reason->text);
@@ -537,6 +542,16 @@ static bool pragma_argument(Compiler *c, Literal *out) {
   return false;
 }
 
+// The text up to the next keyword or the end of the pragma.
+static Literal squeak_prototype(Compiler *c) {
+  size_t start = c->token.start, end = start;
+  while (!at(c, TOKEN_KEYWORD) && !at_binary(c, ">") && !at(c, TOKEN_END)) {
+    advance(c);
+    end = c->previous_end;
+  }
+  return (Literal){.kind = LITERAL_STRING, .text = {c->request->source.bytes + start, end - start}};
+}
+
 // `<keyword: literal ...>` or `<word>`, the current token being `<`.
 static void pragma(Compiler *c) {
   advance(c);
@@ -554,10 +569,12 @@ static void pragma(Compiler *c) {
     size_t length = 0;
     if (!at(c, TOKEN_KEYWORD)) unexpected(c, "a pragma");
     while (at(c, TOKEN_KEYWORD)) {
+      bool squeak = is_squeak_call(c->token.text);
       append(c, &keyword, &length, c->token.text);
       advance(c);
       Literal value;
-      if (!pragma_argument(c, &value)) break;
+      if (squeak) value = squeak_prototype(c);
+      else if (!pragma_argument(c, &value)) break;
       p.arguments = arena_grow(&c->arena, p.arguments, p.argument_count, sizeof value);
       p.arguments[p.argument_count++] = value;
     }
