@@ -686,7 +686,7 @@ static int instruction_not(ARGS) {
 // --- primitives: the frame is set up; registers from 0 are the receiver and the arguments
 
 SLOW int primitive_failed(ARGS) {
-  uint32_t reason_register = A;
+  size_t reason_register = A;
   if (reason_register != 0) fp[reason_register] = vm->reasons[vm->failure];
   NEXT;
 }
