@@ -250,10 +250,10 @@ INLINE Callout *begin_call(VM *vm, Oop function, const Oop *arguments, size_t co
     vm->failure = reason == FAIL_NONE ? FAIL_OUT_OF_MEMORY : reason;
     return NULL;
   }
-  size_t bad = 0;
-  reason = call_marshal(vm, f, &c->frame, arguments, count, &bad);
+  c->bad_argument = 0;
+  reason = call_marshal(vm, f, &c->frame, arguments, count, &c->bad_argument);
   if (unlikely(reason != FAIL_NONE)) {
-    note_failure(vm->process, (int64_t)bad);
+    note_failure(vm->process, (int64_t)c->bad_argument);
     c->next_free = foreign_of(vm)->free_callouts;
     foreign_of(vm)->free_callouts = c;
     vm->failure = reason;

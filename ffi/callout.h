@@ -24,6 +24,7 @@ struct Callout {
   Call call;
   const ForeignFunction *function;
   CallFrame frame;
+  size_t bad_argument;   // the one that could not be passed, from 1
   const Oop *arguments;  // where the process has them; valid until the call is listed
   size_t argument_count;
   Mark recover;      // where a fault in the C function leads

@@ -105,7 +105,7 @@ static void push_what_waits(VM *vm, Oop *process, Oop told) {
 
 // The call's process goes on behind it; what it has to do first is on top.
 static void finish(VM *vm, Call *call) {
-  INVARIANT(vm, call->thread->call == call && !call->in_callback);
+  INVARIANT(vm, (call->thread->call == call || call->thread->call == call->outer) && !call->in_callback);
   call->thread->call = call->outer;
   if (call->abandoned) return;
   call->methods->finish(vm, call);
