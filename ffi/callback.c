@@ -120,7 +120,8 @@ static void on_call(ffi_cif *cif, void *result, void **arguments, void *data) {
   Invocation invocation = {stub, arguments, result};
   int saved = errno;
   thread->in_c = NULL;
-  calls_call_back(thread->vm, thread, &c->call, (CallbackMethods){prepare, answer}, &invocation);
+  FailureReason reason = calls_call_back(thread->vm, thread, &c->call, (CallbackMethods){prepare, answer}, &invocation);
+  if (reason != FAIL_NONE) c->refused = reason;
   thread->in_c = c;
   errno = saved;
 }

@@ -194,10 +194,16 @@ static void disown_again(VM *vm, Thread *thread, Call *call) {
   if (!ownership_try_disown(vm->ownership, thread, call, process_is_runnable(vm))) ownership_disown_slowly(vm, call);
 }
 
-bool calls_call_back(VM *vm, Thread *thread, Call *call, CallbackMethods methods, void *data) {
+// Whether so little is left of the process's stack that only the handling of errors may use it.
+static bool stack_is_used_up(VM *vm) {
+  enum { WORDS_FOR_A_CALLBACK = 1024 };
+  return (size_t)oop_to_integer(object_slots(P(vm->process)->stack)[0]) + WORDS_FOR_A_CALLBACK > vm->max_stack_words / 4 * 3;
+}
+
+FailureReason calls_call_back(VM *vm, Thread *thread, Call *call, CallbackMethods methods, void *data) {
   own_for_callback(vm, thread, call);
   INVARIANT(vm, vm->thread == thread && process_call(vm->process) == call && call->in_callback);
-  bool possible = true;
+  bool fits = !stack_is_used_up(vm), possible = fits;
   Oop argument = OOP_NONE, receiver, method;
   // what may collect comes first: then no oop is in a C variable
   while (possible &&
@@ -212,7 +218,7 @@ bool calls_call_back(VM *vm, Thread *thread, Call *call, CallbackMethods methods
     call->callback_value = OOP_NIL;
   }
   disown_again(vm, thread, call);
-  return possible;
+  return possible ? FAIL_NONE : fits ? FAIL_OUT_OF_MEMORY : FAIL_CALLBACK_TOO_DEEP;
 }
 
 int calls_answer_callback(ARGS, Oop *top, Oop value) {

@@ -221,8 +221,8 @@ typedef struct {
   void (*answer)(VM *vm, void *data, Oop value);
 } CallbackMethods;
 
-// On the thread of a call, from the C function: runs Smalltalk code in the call's process and disowns the VM again. False: there was no
-// memory for it.
-bool calls_call_back(VM *vm, Thread *thread, Call *call, CallbackMethods methods, void *data);
+// On the thread of a call, from the C function: runs Smalltalk code in the call's process and disowns the VM again. FAIL_NONE, or why it was
+// not run.
+FailureReason calls_call_back(VM *vm, Thread *thread, Call *call, CallbackMethods methods, void *data);
 
 #endif
