@@ -6,6 +6,7 @@
 // of a process in a call (suspend, inject a block, tell it something) is noted and happens when the call returns.
 #include "vm/ownership.h"
 #include "vm/platform.h"
+#include "vm/primitives.h"
 #include "vm/process.h"
 #include <stdlib.h>
 #include <unistd.h>
@@ -320,31 +321,19 @@ static Oop statistics(VM *vm, Oop *args) {
   const OwnershipStatistics *s = &vm->ownership->statistics;
   size_t pins = 0;
   for (const Call *c = vm->ownership->in_flight; c != NULL; c = c->next) pins += c->pin_count;
-  const struct {
-    const char *name;
-    uint64_t value;
-  } rows[] = {{"steals", s->steals},
-              {"handIns", s->hand_ins},
-              {"handOvers", s->hand_overs},
-              {"kicks", s->kicks},
-              {"serviceWakeUps", s->beats},
-              {"threadsMade", s->threads_made},
-              {"threadsReaped", s->threads_reaped},
-              {"callbacks", s->callbacks},
-              {"cancelSignals", s->cancel_signals},
-              {"threads", atomic_load(&vm->ownership->thread_count)},
-              {"callsInFlight", vm->ownership->in_flight_count},
-              {"pins", pins}};
-  enum { ROWS = sizeof rows / sizeof *rows };
-  Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, 2 * ROWS);
-  if (array == OOP_NONE) return primitive_needs_collection(vm);
-  for (size_t i = 0; i < ROWS; i++) {
-    Oop name = symbol_intern(vm, rows[i].name, strlen(rows[i].name));
-    if (name == OOP_NONE) return primitive_needs_collection(vm);
-    heap_store(vm->heap, array, 2 * i, name);
-    heap_store(vm->heap, array, 2 * i + 1, oop_from_integer((int64_t)rows[i].value));
-  }
-  return array;
+  const NamedNumber rows[] = {{"steals", s->steals},
+                              {"handIns", s->hand_ins},
+                              {"handOvers", s->hand_overs},
+                              {"kicks", s->kicks},
+                              {"serviceWakeUps", s->beats},
+                              {"threadsMade", s->threads_made},
+                              {"threadsReaped", s->threads_reaped},
+                              {"callbacks", s->callbacks},
+                              {"cancelSignals", s->cancel_signals},
+                              {"threads", atomic_load(&vm->ownership->thread_count)},
+                              {"callsInFlight", vm->ownership->in_flight_count},
+                              {"pins", pins}};
+  return named_numbers(vm, rows, sizeof rows / sizeof *rows);
 }
 
 static Oop active_thread(VM *vm, Oop *args) {

@@ -21,4 +21,11 @@ Oop object_identity_hash(VM *vm, Oop *args);
 int64_t string_hash_value(Oop string);
 bool strings_equal(Oop a, Oop b);  // two strings of any kind
 
+// An Array of names (Symbols) and numbers in turn, for statistics. OOP_NONE: needs collection (the failure is set).
+typedef struct {
+  const char *name;
+  uint64_t value;
+} NamedNumber;
+Oop named_numbers(VM *vm, const NamedNumber *rows, size_t count);
+
 #endif

@@ -73,41 +73,41 @@ static Oop verify_heap(VM *vm, Oop *args) {
   return oop_from_integer((int64_t)heap_verify_all(vm->heap, stderr));
 }
 
-static Oop statistics(VM *vm, Oop *args) {
-  (void)args;
-  HeapStatistics s;
-  heap_statistics(vm->heap, &s);
-  const struct {
-    const char *name;
-    uint64_t value;
-  } rows[] = {{"scavenges", s.scavenges},
-              {"fullCollections", s.full_collections},
-              {"promotedBytes", s.promoted_bytes},
-              {"allocatedBytes", s.allocated_bytes},
-              {"scavengeNanoseconds", s.scavenge_nanoseconds},
-              {"scavengeMaxNanoseconds", s.scavenge_max_nanoseconds},
-              {"fullNanoseconds", s.full_nanoseconds},
-              {"fullMaxNanoseconds", s.full_max_nanoseconds},
-              {"finalized", s.finalized},
-              {"deferredCollections", s.deferred_collections},
-              {"deferredNanoseconds", s.deferred_nanoseconds},
-              {"boundedCollections", s.bounded_collections},
-              {"edenBytes", s.eden_bytes},
-              {"edenUsed", s.eden_used},
-              {"survivorUsed", s.survivor_used},
-              {"oldBytes", s.old_bytes},
-              {"oldFreeBytes", s.old_free_bytes},
-              {"maxHeapBytes", s.max_heap_bytes}};
-  enum { ROWS = sizeof rows / sizeof *rows };
-  Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, 2 * ROWS);
+Oop named_numbers(VM *vm, const NamedNumber *rows, size_t count) {
+  Oop array = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, 2 * count);
   if (array == OOP_NONE) return primitive_needs_collection(vm);
-  for (size_t i = 0; i < ROWS; i++) {
+  for (size_t i = 0; i < count; i++) {
     Oop name = symbol_intern(vm, rows[i].name, strlen(rows[i].name));
     if (name == OOP_NONE) return primitive_needs_collection(vm);
     heap_store(vm->heap, array, 2 * i, name);
     heap_store(vm->heap, array, 2 * i + 1, oop_from_integer((int64_t)rows[i].value));
   }
   return array;
+}
+
+static Oop statistics(VM *vm, Oop *args) {
+  (void)args;
+  HeapStatistics s;
+  heap_statistics(vm->heap, &s);
+  const NamedNumber rows[] = {{"scavenges", s.scavenges},
+                              {"fullCollections", s.full_collections},
+                              {"promotedBytes", s.promoted_bytes},
+                              {"allocatedBytes", s.allocated_bytes},
+                              {"scavengeNanoseconds", s.scavenge_nanoseconds},
+                              {"scavengeMaxNanoseconds", s.scavenge_max_nanoseconds},
+                              {"fullNanoseconds", s.full_nanoseconds},
+                              {"fullMaxNanoseconds", s.full_max_nanoseconds},
+                              {"finalized", s.finalized},
+                              {"deferredCollections", s.deferred_collections},
+                              {"deferredNanoseconds", s.deferred_nanoseconds},
+                              {"boundedCollections", s.bounded_collections},
+                              {"edenBytes", s.eden_bytes},
+                              {"edenUsed", s.eden_used},
+                              {"survivorUsed", s.survivor_used},
+                              {"oldBytes", s.old_bytes},
+                              {"oldFreeBytes", s.old_free_bytes},
+                              {"maxHeapBytes", s.max_heap_bytes}};
+  return named_numbers(vm, rows, sizeof rows / sizeof *rows);
 }
 
 static Oop fetch_finalizable(VM *vm, Oop *args) {

@@ -8,8 +8,7 @@
 // A process may be bound to a native thread, by its affinity or because C code lies between its frames. The scheduler skips those whose
 // thread is in C, and hands the VM over to the thread of the one it chooses.
 //
-// Timers are a binary heap in an Array, by wakeTime (nanoseconds of the monotonic clock). While a process computes, the service
-// thread sleeps until the earliest one and then asks for attention. An idle VM is released when a call of C or a callback may need it;
+// Timers: vm/timers.c. An idle VM is released when a call of C or a callback may need it;
 // else its owner sleeps in poll on the wake pipe.
 #include "vm/ownership.h"
 #include "vm/platform.h"
@@ -18,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PRIORITY_LIMIT = 100, PRIORITY_DEFAULT = 40, STACK_INITIAL_WORDS = 64 + SMALL_FRAME + STACK_RESERVE, TIMERS_INITIAL = 16 };
+enum { PRIORITY_LIMIT = 100, PRIORITY_DEFAULT = 40, STACK_INITIAL_WORDS = 64 + SMALL_FRAME + STACK_RESERVE };
 
 struct Scheduler {
   uint64_t ready[2];  // priorities whose queue may hold a process
@@ -290,83 +289,12 @@ uint64_t process_leave_frame(VM *vm, Oop process, Oop value) {
 
 void process_leave_callback(VM *vm, Oop process) { cut_top_frame(vm, process); }
 
-// --- timers
-
-static uint64_t wake_time(Oop process) { return (uint64_t)oop_to_integer(P(process)->wakeTime); }
-static int64_t timer_count(VM *vm) { return oop_to_integer(vm->timer_count); }
-static Oop timer_at(VM *vm, int64_t i) { return object_slots(vm->timers)[i]; }
-static void timer_put(VM *vm, int64_t i, Oop process) { heap_store(vm->heap, vm->timers, (size_t)i, process); }
-
-static void timer_up(VM *vm, int64_t i) {
-  Oop process = timer_at(vm, i);
-  for (int64_t parent; i > 0 && wake_time(timer_at(vm, parent = (i - 1) / 2)) > wake_time(process); i = parent) timer_put(vm, i, timer_at(vm, parent));
-  timer_put(vm, i, process);
-}
-
-static void timer_down(VM *vm, int64_t i) {
-  Oop process = timer_at(vm, i);
-  for (int64_t child; (child = 2 * i + 1) < timer_count(vm); i = child) {
-    if (child + 1 < timer_count(vm) && wake_time(timer_at(vm, child + 1)) < wake_time(timer_at(vm, child))) child++;
-    if (wake_time(timer_at(vm, child)) >= wake_time(process)) break;
-    timer_put(vm, i, timer_at(vm, child));
-  }
-  timer_put(vm, i, process);
-}
-
-static void timer_remove_at(VM *vm, int64_t i) {
-  int64_t last = timer_count(vm) - 1;
-  P(timer_at(vm, i))->wakeTime = OOP_NIL;
-  vm->timer_count = oop_from_integer(last);
-  if (i != last) timer_put(vm, i, timer_at(vm, last));
-  object_slots(vm->timers)[last] = OOP_NIL;
-  if (i == last) return;
-  timer_down(vm, i);
-  timer_up(vm, i);
-}
-
-static void timer_remove(VM *vm, Oop process) {
-  if (P(process)->wakeTime == OOP_NIL) return;
-  for (int64_t i = 0; i < timer_count(vm); i++)
-    if (timer_at(vm, i) == process) {
-      timer_remove_at(vm, i);
-      return;
-    }
-}
-
-// Room for one more; false: needs collection.
-static bool timer_reserve(VM *vm) {
-  size_t capacity = vm->timers == OOP_NIL ? 0 : object_size(vm->timers);
-  if ((size_t)timer_count(vm) < capacity) return true;
-  Oop larger = heap_allocate(vm->heap, CLASS_Array, FORMAT_INDEXABLE, capacity == 0 ? TIMERS_INITIAL : 2 * capacity);
-  if (larger == OOP_NONE) return false;
-  for (size_t i = 0; i < capacity; i++) heap_store(vm->heap, larger, i, object_slots(vm->timers)[i]);
-  vm->timers = larger;
-  return true;
-}
-
-static void timer_add(VM *vm, Oop process, uint64_t when) {
-  P(process)->wakeTime = oop_from_integer((int64_t)when);
-  int64_t last = timer_count(vm);
-  timer_put(vm, last, process);
-  vm->timer_count = oop_from_integer(last + 1);
-  timer_up(vm, last);
-}
-
-// Tells the service thread the earliest deadline.
-static void timer_announce(VM *vm) {
-  Ownership *o = vm->ownership;
-  uint64_t deadline = timer_count(vm) > 0 ? wake_time(timer_at(vm, 0)) : 0;
-  uint64_t former = atomic_exchange(&o->deadline, deadline);
-  if (deadline == 0) return;
-  bool ran = o->service_runs;
-  if (ownership_start_service(vm) && ran && (former == 0 || deadline < former)) ownership_poke_service(vm);
-}
+// --- timers that have come
 
 static void timers_expire(VM *vm) {
   uint64_t now = platform_monotonic_nanoseconds();
-  while (timer_count(vm) > 0 && wake_time(timer_at(vm, 0)) <= now) {
-    Oop process = timer_at(vm, 0);
-    timer_remove_at(vm, 0);
+  Oop process;
+  while ((process = timer_take(vm, now)) != OOP_NONE) {
     if (state_of(process) == STATE_WAITING) {
       list_remove(vm, P(process)->waitingOn, process);
       process_answer(process, OOP_FALSE);
@@ -424,7 +352,7 @@ bool process_push(VM *vm, Oop process, uint64_t flags, Oop code, Oop receiver, O
 
 static int wait_for_work(VM *vm) {
   atomic_store(&vm->ownership->deadline, 0);
-  platform_sleep(vm->scheduler->wake_pipe[0], wake_time(timer_at(vm, 0)));
+  platform_sleep(vm->scheduler->wake_pipe[0], timer_first(vm));
   timers_expire(vm);
   return RUN_ON;
 }
@@ -471,7 +399,7 @@ static int find_work(VM *vm) {
   timers_expire(vm);
   if (process_is_runnable(vm)) return RUN_ON;
   if (vm->ownership->in_flight_count > 0 || vm->foreign_entries > 0) return release_and_wait(vm);
-  if (timer_count(vm) > 0) return wait_for_work(vm);
+  if (timer_first(vm) != 0) return wait_for_work(vm);
   if (tell_main(vm, NULL, "deadlocked")) return RUN_ON;
   fprintf(stderr, "baton: every process waits for something that cannot happen\n");
   vm->exit_code = 1;
@@ -503,7 +431,7 @@ int process_switch(VM *vm) {
     list_remove(vm, queue_at(vm, process_priority(process)), process);
     Thread *thread = process_thread(vm, process);
     process_load(vm, process);
-    if (atomic_load(&vm->ownership->deadline) == 0 && timer_count(vm) > 0) timer_announce(vm);
+    if (atomic_load(&vm->ownership->deadline) == 0 && timer_first(vm) != 0) timer_announce(vm);
     int status = go_to_thread(vm, thread);
     if (status != RUN_ON) return status;
   }

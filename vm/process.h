@@ -23,4 +23,12 @@ uint64_t process_leave_frame(VM *vm, Oop process, Oop value);
 void process_signal(VM *vm, Oop semaphore);        // as Semaphore>>signal, without going to the process that waited
 void process_leave_callback(VM *vm, Oop process);  // the same for a frame that C has called; the result is elsewhere
 
+// --- timers.c
+bool timer_reserve(VM *vm);  // room for one more; false: needs collection
+void timer_add(VM *vm, Oop process, uint64_t when);
+void timer_remove(VM *vm, Oop process);  // if it has one
+uint64_t timer_first(VM *vm);            // the earliest time; 0: there is none
+Oop timer_take(VM *vm, uint64_t now);    // the first process whose time has come, which has no timer any more; OOP_NONE: there is none
+void timer_announce(VM *vm);             // tells the service thread the earliest time
+
 #endif
